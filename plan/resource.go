@@ -1,0 +1,106 @@
+// Package plan decides what has to happen: pure functions from what is declared
+// and what is observed to a graph of operations. It does no I/O.
+package plan
+
+import (
+	"encoding/json"
+	"time"
+
+	"windlass/schemas"
+)
+
+// Target is the identity of one resource.
+type Target struct {
+	schemas.Scope
+	Resource string               `json:"resource"`
+	Type     schemas.ResourceType `json:"type"`
+	// Provider is the name of the provider that holds the resource.
+	Provider string `json:"provider"`
+}
+
+// Desired is a resource as it is declared, ready to be applied.
+type Desired struct {
+	Target
+	// Revision is the revision of the Infrastructure that declares it.
+	Revision int `json:"revision"`
+	// SpecHash is the Hash of Type and Properties; objects carry it as a label.
+	SpecHash string `json:"specHash"`
+	// DependsOn names the resources that must be ready first.
+	DependsOn []string `json:"dependsOn,omitempty"`
+	// Properties have every reference to a resource resolved. Placeholders of
+	// secrets are kept: they are replaced inside the activity that needs them.
+	Properties json.RawMessage `json:"properties"`
+}
+
+// Resource returns the declaration in the form that schemas.Decode reads.
+func (d Desired) Declaration() schemas.Resource {
+	return schemas.Resource{Name: d.Resource, Type: d.Type, Provider: d.Provider, DependsOn: d.DependsOn, Properties: d.Properties}
+}
+
+// State is the condition of an observed resource.
+type State string
+
+const (
+	// StateReady means that every object of the resource is there and well.
+	StateReady State = "ready"
+	// StateDegraded means that something is missing, unwell, or of mixed versions.
+	StateDegraded State = "degraded"
+)
+
+// Observed is a resource as a provider found it by its labels.
+type Observed struct {
+	Target
+	// Revision and SpecHash are those that the objects carry; where they differ
+	// among the objects of one resource, SpecHash is empty and State degraded.
+	Revision  int      `json:"revision"`
+	SpecHash  string   `json:"specHash"`
+	DependsOn []string `json:"dependsOn,omitempty"`
+	State     State    `json:"state"`
+	// Reason says in words what is wrong when State is degraded.
+	Reason  string          `json:"reason,omitempty"`
+	Outputs schemas.Outputs `json:"outputs,omitempty"`
+	// Replicas are the containers of a Compute or Database, by index and name.
+	Replicas []Replica `json:"replicas,omitempty"`
+}
+
+// ContainerState is the state of a container as the engine reports it.
+type ContainerState string
+
+// The container states.
+const (
+	ContainerCreated    ContainerState = "Created"
+	ContainerRunning    ContainerState = "Running"
+	ContainerPaused     ContainerState = "Paused"
+	ContainerRestarting ContainerState = "Restarting"
+	ContainerStopped    ContainerState = "Stopped"
+	ContainerExited     ContainerState = "Exited"
+)
+
+// HealthState is what the health check of a replica says.
+type HealthState string
+
+// The health states. HealthNone is a replica without a check.
+const (
+	HealthNone      HealthState = "None"
+	HealthStarting  HealthState = "Starting"
+	HealthHealthy   HealthState = "Healthy"
+	HealthUnhealthy HealthState = "Unhealthy"
+)
+
+// Replica is one container of a Compute or a Database.
+type Replica struct {
+	Index int    `json:"index"`
+	Name  string `json:"name"`
+	// ID is the engine's identifier of the container.
+	ID       string         `json:"id"`
+	Image    string         `json:"image"`
+	SpecHash string         `json:"specHash"`
+	State    ContainerState `json:"state"`
+	Health   HealthState    `json:"health"`
+	// ExitCode is set when State is Stopped or Exited.
+	ExitCode  *int      `json:"exitCode,omitempty"`
+	Restarts  int       `json:"restarts,omitempty"`
+	StartedAt time.Time `json:"startedAt,omitzero"`
+	// Address is the IP address in the first network, empty when not running.
+	Address string `json:"address,omitempty"`
+}

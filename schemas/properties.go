@@ -1,0 +1,66 @@
+package schemas
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// Network is a private network of one engine, on which resources find each other by name.
+type Network struct {
+	// Subnet is a CIDR; the default is one that the engine picks.
+	Subnet string `json:"subnet,omitempty"`
+	// Internal cuts the network off from the world outside the host.
+	Internal bool `json:"internal,omitempty"`
+	// Labels are put on the engine's object.
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// Storage is a volume that outlives the containers that mount it.
+type Storage struct {
+	// Driver is the engine's volume driver; the default is "local".
+	Driver string `json:"driver,omitempty"`
+	// Options are given to the driver.
+	Options map[string]string `json:"options,omitempty"`
+	// Labels are put on the engine's object.
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// Database is a database server with one database and one user in it. Its data
+// lies on a volume of its own.
+type Database struct {
+	// Engine is postgres.
+	Engine string `json:"engine"`
+	// Version is the major version, such as "15".
+	Version string `json:"version"`
+	// Name is the database's name; the default is the resource's name with "_" for "-".
+	Name string `json:"name,omitempty"`
+	// User owns the database; the default is the database's name.
+	User string `json:"user,omitempty"`
+	// Networks are as in Compute.
+	Networks  []string     `json:"networks,omitempty"`
+	Resources Requirements `json:"resources,omitzero"`
+	// StartPeriod is how long the server has until it must accept queries; the default is 60s.
+	StartPeriod *Duration `json:"startPeriod,omitempty"`
+	// StopGracePeriod lies between the stop signal and SIGKILL; the default is 30s.
+	StopGracePeriod *Duration `json:"stopGracePeriod,omitempty"`
+	// PullPolicy and RegistryCredentials are as in Compute.
+	PullPolicy          PullPolicy           `json:"pullPolicy,omitempty"`
+	RegistryCredentials *RegistryCredentials `json:"registryCredentials,omitempty"`
+}
+
+// EnginePostgres is the value of Database.Engine for PostgreSQL.
+const EnginePostgres = "postgres"
+
+// Decode reads the properties of a resource into the struct of its type. The
+// properties of a document that was parsed by this package always decode; a
+// failure names the resource.
+func Decode[T Network | Storage | Compute | Database](r Resource) (T, error) {
+	var v T
+	if len(r.Properties) == 0 {
+		return v, nil
+	}
+	if err := json.Unmarshal(r.Properties, &v); err != nil {
+		return v, fmt.Errorf("properties of %s %q: %w", r.Type, r.Name, err)
+	}
+	return v, nil
+}

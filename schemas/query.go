@@ -1,0 +1,72 @@
+package schemas
+
+import "time"
+
+// Questions are asked by NATS request on these subjects; the worker answers. The
+// request and the answer are JSON. A failing answer has the headers
+// Nats-Service-Error and Nats-Service-Error-Code: 404 for an Infrastructure that
+// is not known, 400 for a request that cannot be read, 503 when the worker cannot
+// reach what it needs.
+const (
+	QueryService = "windlass"
+	// QueryList takes a ListRequest and answers with a ListAnswer.
+	QueryList = "windlass.query.list"
+	// QueryStatus takes a StatusRequest and answers with a StatusAnswer.
+	QueryStatus = "windlass.query.status"
+	// QueryVersion takes nothing and answers with a VersionAnswer.
+	QueryVersion = "windlass.query.version"
+)
+
+// ListRequest asks for every Infrastructure, or those of one environment.
+type ListRequest struct {
+	Environment string `json:"environment,omitempty"`
+	// Destroyed includes Infrastructures that were destroyed.
+	Destroyed bool `json:"destroyed,omitempty"`
+}
+
+// ListAnswer is sorted by environment and name.
+type ListAnswer struct {
+	Infrastructures []InfrastructureRecord `json:"infrastructures"`
+}
+
+// StatusRequest asks for one Infrastructure.
+type StatusRequest struct {
+	Scope
+	// Live asks the providers for the replicas and their metrics too, which takes
+	// about a second.
+	Live bool `json:"live,omitempty"`
+}
+
+// StatusAnswer is what is known of one Infrastructure.
+type StatusAnswer struct {
+	Infrastructure InfrastructureRecord `json:"infrastructure"`
+	// Resources are sorted by name.
+	Resources []ResourceRecord `json:"resources"`
+	// Replicas are set when the request is live, sorted by resource and name.
+	Replicas []ReplicaStatus `json:"replicas,omitempty"`
+}
+
+// ReplicaStatus is one container as its engine reports it now.
+type ReplicaStatus struct {
+	Resource  string    `json:"resource"`
+	Name      string    `json:"name"`
+	Image     string    `json:"image"`
+	State     string    `json:"state"`
+	Health    string    `json:"health"`
+	ExitCode  *int      `json:"exitCode,omitempty"`
+	Restarts  int       `json:"restarts,omitempty"`
+	StartedAt time.Time `json:"startedAt,omitzero"`
+	// CPU is in cores; memory and network are in bytes.
+	CPU              float64 `json:"cpu"`
+	MemoryBytes      int64   `json:"memoryBytes"`
+	MemoryLimitBytes int64   `json:"memoryLimitBytes,omitempty"`
+	NetworkInBytes   int64   `json:"networkInBytes"`
+	NetworkOutBytes  int64   `json:"networkOutBytes"`
+}
+
+// VersionAnswer names the worker that answers and what it reaches.
+type VersionAnswer struct {
+	Version string `json:"version"`
+	// Providers maps each provider's name to what answers there, or to the reason why nothing does.
+	Providers map[string]string `json:"providers"`
+}

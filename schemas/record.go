@@ -1,0 +1,63 @@
+package schemas
+
+import "time"
+
+// InfrastructureState is the condition of an Infrastructure.
+type InfrastructureState string
+
+// The states of an Infrastructure.
+const (
+	InfrastructureDeploying   InfrastructureState = "deploying"
+	InfrastructureRollingBack InfrastructureState = "rollingback"
+	InfrastructureDestroying  InfrastructureState = "destroying"
+	InfrastructureReady       InfrastructureState = "ready"
+	InfrastructureRolledBack  InfrastructureState = "rolledback"
+	InfrastructureFailed      InfrastructureState = "failed"
+	InfrastructureCancelled   InfrastructureState = "cancelled"
+	InfrastructureDestroyed   InfrastructureState = "destroyed"
+)
+
+// InfrastructureRecord is the last known status of an Infrastructure: a view for
+// people, made from status events.
+type InfrastructureRecord struct {
+	Scope
+	State InfrastructureState `json:"state"`
+	// Revision is the newest revision, Stable the last one that succeeded (0: none).
+	Revision int `json:"revision"`
+	Stable   int `json:"stable"`
+	// Deployment is the workflow ID of the newest deployment.
+	Deployment string    `json:"deployment"`
+	Since      time.Time `json:"since"`
+	Error      *Failure  `json:"error,omitempty"`
+	// Sequence is that of the event that wrote the record.
+	Sequence string `json:"sequence"`
+}
+
+// ResourceState is the condition of a resource in its record.
+type ResourceState string
+
+// The states of a resource.
+const (
+	ResourceCreating ResourceState = "creating"
+	ResourceUpdating ResourceState = "updating"
+	ResourceReady    ResourceState = "ready"
+	ResourceDeleting ResourceState = "deleting"
+	ResourceDeleted  ResourceState = "deleted"
+	ResourceFailed   ResourceState = "failed"
+)
+
+// ResourceRecord is the last known status of a resource.
+type ResourceRecord struct {
+	Scope
+	Resource  string        `json:"resource"`
+	Type      ResourceType  `json:"type"`
+	Provider  string        `json:"provider"`
+	State     ResourceState `json:"state"`
+	Revision  int           `json:"revision"`
+	DependsOn []string      `json:"dependsOn,omitempty"`
+	Cause     string        `json:"cause,omitempty"`
+	Outputs   Outputs       `json:"outputs,omitempty"`
+	Error     *Failure      `json:"error,omitempty"`
+	Since     time.Time     `json:"since"`
+	Sequence  string        `json:"sequence"`
+}

@@ -1,0 +1,150 @@
+package schemas
+
+import "time"
+
+// The types of status event. Each is published on a subject that repeats
+// environment, infrastructure and the two middle words of the type.
+const (
+	StatusCommandAccepted      = "io.windlass.command.accepted.v1"
+	StatusCommandRejected      = "io.windlass.command.rejected.v1"
+	StatusDeploymentPlanned    = "io.windlass.deployment.planned.v1"
+	StatusDeploymentStarted    = "io.windlass.deployment.started.v1"
+	StatusDeploymentSucceeded  = "io.windlass.deployment.succeeded.v1"
+	StatusDeploymentFailed     = "io.windlass.deployment.failed.v1"
+	StatusDeploymentRolledBack = "io.windlass.deployment.rolledback.v1"
+	StatusDeploymentCancelled  = "io.windlass.deployment.cancelled.v1"
+	StatusResourceCreating     = "io.windlass.resource.creating.v1"
+	StatusResourceUpdating     = "io.windlass.resource.updating.v1"
+	StatusResourceReady        = "io.windlass.resource.ready.v1"
+	StatusResourceDeleting     = "io.windlass.resource.deleting.v1"
+	StatusResourceDeleted      = "io.windlass.resource.deleted.v1"
+	StatusResourceFailed       = "io.windlass.resource.failed.v1"
+)
+
+// StatusTypes lists every type of status event.
+var StatusTypes = []string{
+	StatusCommandAccepted, StatusCommandRejected,
+	StatusDeploymentPlanned, StatusDeploymentStarted, StatusDeploymentSucceeded,
+	StatusDeploymentFailed, StatusDeploymentRolledBack, StatusDeploymentCancelled,
+	StatusResourceCreating, StatusResourceUpdating, StatusResourceReady,
+	StatusResourceDeleting, StatusResourceDeleted, StatusResourceFailed,
+}
+
+// CommandStatus is the data of command events.
+type CommandStatus struct {
+	Scope
+	// CommandType is the type of the command's event, empty when it could not be read.
+	CommandType string `json:"commandType,omitempty"`
+	// Revision is the number that an accepted command was given.
+	Revision int `json:"revision,omitempty"`
+	// Faults say what is wrong with a rejected command.
+	Faults []Fault `json:"faults,omitempty"`
+}
+
+// DeploymentStatus is the data of deployment events.
+type DeploymentStatus struct {
+	Scope
+	Revision int  `json:"revision"`
+	Destroy  bool `json:"destroy,omitempty"`
+	// Operations are what the plan does, in deployment.planned; operations that
+	// change nothing are left out.
+	Operations []Operation `json:"operations,omitempty"`
+	// Unchanged counts the resources that need nothing, in deployment.planned.
+	Unchanged int `json:"unchanged,omitempty"`
+	// Error says why, in deployment.failed, rolledback and cancelled.
+	Error *Failure `json:"error,omitempty"`
+	// Final says that no further event of this deployment follows: false in a
+	// deployment.failed that is followed by a rollback.
+	Final bool `json:"final,omitempty"`
+	// RollbackTo is the revision that a rollback goes to; 0 is nothing at all.
+	RollbackTo *int `json:"rollbackTo,omitempty"`
+}
+
+// Operation is one step of a plan.
+type Operation struct {
+	// ID is unique in the plan and names the resource and the action.
+	ID       string       `json:"id"`
+	Action   Action       `json:"action"`
+	Resource string       `json:"resource"`
+	Type     ResourceType `json:"type"`
+	Provider string       `json:"provider"`
+	// DependsOn are ids of operations that must be done first.
+	DependsOn []string `json:"dependsOn,omitempty"`
+	// Cause says in words why the operation is there.
+	Cause string `json:"cause"`
+}
+
+// Action is what an operation does to its resource.
+type Action string
+
+// The actions.
+const (
+	ActionCreate Action = "create"
+	ActionUpdate Action = "update"
+	ActionDelete Action = "delete"
+	ActionNone   Action = "none"
+)
+
+// ResourceStatus is the data of resource events.
+type ResourceStatus struct {
+	Scope
+	Revision int          `json:"revision"`
+	Resource string       `json:"resource"`
+	Type     ResourceType `json:"type"`
+	Provider string       `json:"provider"`
+	// Cause says why the resource moves, in creating, updating and deleting.
+	Cause string `json:"cause,omitempty"`
+	// DependsOn names the resources that this one needs.
+	DependsOn []string `json:"dependsOn,omitempty"`
+	// Outputs are set in resource.ready.
+	Outputs Outputs  `json:"outputs,omitempty"`
+	Error   *Failure `json:"error,omitempty"`
+}
+
+// Failure says why something failed.
+type Failure struct {
+	// Kind is a word such as NotFound, Conflict, Unhealthy or Unavailable.
+	Kind     string `json:"kind"`
+	Resource string `json:"resource,omitempty"`
+	// Field and Line point into the document, where the failure has a place there.
+	Field    string    `json:"field,omitempty"`
+	Line     int       `json:"line,omitempty"`
+	Message  string    `json:"message"`
+	Hint     string    `json:"hint,omitempty"`
+	Evidence *Evidence `json:"evidence,omitempty"`
+}
+
+// Evidence is what was found at a replica that failed.
+type Evidence struct {
+	Container string `json:"container"`
+	// State is the container's state at that moment, such as Exited.
+	State string `json:"state,omitempty"`
+	// ExitCode is nil while the container runs.
+	ExitCode  *int `json:"exitCode,omitempty"`
+	OOMKilled bool `json:"oomKilled,omitempty"`
+	// Health is the last output of the health check.
+	Health string `json:"health,omitempty"`
+	// Logs are the last lines, oldest first: at most 20 of at most 500 bytes.
+	Logs []string `json:"logs,omitempty"`
+}
+
+// Event is a status event before it is encoded. Workflow code fixes all of it.
+type Event struct {
+	ID     string    `json:"id"`
+	Source string    `json:"source"`
+	Type   string    `json:"type"`
+	Time   time.Time `json:"time"`
+	// Subject is the CloudEvents subject: the name of the thing that moved.
+	Subject string `json:"subject,omitempty"`
+	// Sequence rises in text order per source.
+	Sequence string `json:"sequence"`
+	// CorrelationID is the deployment's workflow ID.
+	CorrelationID string `json:"correlationid,omitempty"`
+	// CausationID is the id of the command's event.
+	CausationID string `json:"causationid,omitempty"`
+	TraceParent string `json:"traceparent,omitempty"`
+
+	Command    *CommandStatus    `json:"command,omitempty"`
+	Deployment *DeploymentStatus `json:"deployment,omitempty"`
+	Resource   *ResourceStatus   `json:"resource,omitempty"`
+}
