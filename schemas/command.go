@@ -1,12 +1,20 @@
 package schemas
 
-import "encoding/json"
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+)
 
 // The types of command.
 const (
 	CommandDeploymentRequested = "io.windlass.deployment.requested.v1"
 	CommandDestroyRequested    = "io.windlass.destroy.requested.v1"
 )
+
+// CommandTypes lists every type of command.
+var CommandTypes = []string{CommandDeploymentRequested, CommandDestroyRequested}
 
 // DeploymentRequested is the data of a deployment.requested command.
 type DeploymentRequested struct {
@@ -20,4 +28,90 @@ type DeploymentRequested struct {
 // DestroyRequested is the data of a destroy.requested command.
 type DestroyRequested struct {
 	Scope
+}
+
+// Command is a command that was read and found valid.
+type Command struct {
+	Type string
+	Scope
+	// Infrastructure is what to deploy, with its parameters filled in; nil when
+	// everything is to be destroyed.
+	Infrastructure *Infrastructure
+	document       *Tree
+}
+
+// Place returns where a field of the document, such as
+// "spec.resources[0].properties.image", stands in the text that declared it.
+func (c *Command) Place(path string) Place {
+	if c.document == nil {
+		return Place{}
+	}
+	return c.document.Place(path)
+}
+
+// ShortType is the part of an event type that names noun and verb:
+// "deployment.requested" of "io.windlass.deployment.requested.v1". It is empty
+// for a type that does not have that form.
+func ShortType(eventType string) string {
+	short, ok := strings.CutPrefix(eventType, "io.windlass.")
+	if !ok {
+		return ""
+	}
+	short, ok = strings.CutSuffix(short, ".v1")
+	if !ok {
+		return ""
+	}
+	return short
+}
+
+// ParseCommand reads the data of a command of that type. The error is of type
+// Faults; paths are those of the document, or of the data where the fault lies
+// outside the document.
+func ParseCommand(eventType string, data *Tree) (*Command, error) {
+	if err := data.check("windlass:command#/$defs/" + ShortType(eventType)); err != nil {
+		return nil, err
+	}
+	switch eventType {
+	case CommandDeploymentRequested:
+		return parseDeployment(data)
+	case CommandDestroyRequested:
+		object := data.Value.(map[string]any)
+		scope := Scope{Environment: object["environment"].(string), Infrastructure: object["infrastructure"].(string)}
+		return &Command{Type: eventType, Scope: scope}, nil
+	default:
+		return nil, fmt.Errorf("command type %q has a schema but no reader", eventType)
+	}
+}
+
+func parseDeployment(data *Tree) (*Command, error) {
+	document, _ := data.Member("document")
+	values := map[string]any{}
+	if parameters, ok := data.Member("parameters"); ok {
+		values = parameters.Value.(map[string]any)
+	}
+	if text, ok := document.Value.(string); ok {
+		var err error
+		if document, err = ParseTree([]byte(text)); err != nil {
+			return nil, inDocument(err)
+		}
+	}
+	infrastructure, err := document.infrastructure(values)
+	if err != nil {
+		return nil, err
+	}
+	return &Command{Type: CommandDeploymentRequested, Scope: infrastructure.Scope(), Infrastructure: infrastructure, document: document}, nil
+}
+
+// inDocument gives faults that concern a whole text a field.
+func inDocument(err error) error {
+	var faults Faults
+	if !errors.As(err, &faults) {
+		return err
+	}
+	for i := range faults {
+		if faults[i].Field == "" {
+			faults[i].Field = "data.document"
+		}
+	}
+	return faults
 }

@@ -1,0 +1,115 @@
+package schemas
+
+import (
+	"bytes"
+	"fmt"
+	"strconv"
+)
+
+// Bounds on what is parsed, so that no document can exhaust a reader: a nested
+// or aliased document is refused long before it costs memory or time.
+const (
+	// MaxDocumentBytes is the largest document or event that is read: 1 MiB.
+	MaxDocumentBytes = 1 << 20
+	// MaxDepth is how deep objects and lists may be nested.
+	MaxDepth = 64
+	// MaxNodes is how many values a document may hold, aliases expanded.
+	MaxNodes = 200_000
+)
+
+// Place is a position in a text; both numbers start at 1.
+type Place struct{ Line, Column int }
+
+// Tree is a parsed JSON or YAML text that remembers where each value stands.
+type Tree struct {
+	// Value is made of map[string]any, []any, string, json.Number, bool and nil.
+	Value  any
+	places map[string]Place
+}
+
+// ParseTree reads JSON when the text starts with "{" or "[", else YAML. The
+// error is of type Faults.
+func ParseTree(text []byte) (*Tree, error) {
+	if len(text) > MaxDocumentBytes {
+		return nil, Faults{{Reason: fmt.Sprintf("is %d bytes long; at most %d are read", len(text), MaxDocumentBytes)}}
+	}
+	start := bytes.TrimLeft(text, " \t\r\n")
+	if len(start) == 0 {
+		return nil, Faults{{Line: 1, Column: 1, Reason: "is empty; a document or an object is expected"}}
+	}
+	if start[0] == '{' || start[0] == '[' {
+		return parseJSON(text)
+	}
+	return parseYAML(text)
+}
+
+// Place returns where the value of that path stands, or the nearest value around it.
+func (t *Tree) Place(path string) Place {
+	for {
+		if p, ok := t.places[path]; ok || path == "" {
+			return p
+		}
+		path = parentPath(path)
+	}
+}
+
+// Fault makes a fault at a path of the tree.
+func (t *Tree) Fault(path, reason string) Fault {
+	p := t.Place(path)
+	return Fault{Field: path, Line: p.Line, Column: p.Column, Reason: reason}
+}
+
+// Member returns the member of that name of an object at the root, with its
+// places as they are in the whole text but paths that start at the member.
+func (t *Tree) Member(name string) (*Tree, bool) {
+	object, ok := t.Value.(map[string]any)
+	if !ok {
+		return nil, false
+	}
+	value, ok := object[name]
+	if !ok {
+		return nil, false
+	}
+	sub := &Tree{Value: value, places: map[string]Place{"": t.Place(name)}}
+	for path, place := range t.places {
+		switch {
+		case len(path) > len(name)+1 && path[:len(name)+1] == name+".":
+			sub.places[path[len(name)+1:]] = place
+		case len(path) > len(name) && path[:len(name)+1] == name+"[":
+			sub.places[path[len(name):]] = place
+		}
+	}
+	return sub, true
+}
+
+func memberPath(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
+}
+
+func elementPath(path string, index int) string {
+	return path + "[" + strconv.Itoa(index) + "]"
+}
+
+func parentPath(path string) string {
+	for i := len(path) - 1; i >= 0; i-- {
+		if path[i] == '.' || path[i] == '[' {
+			return path[:i]
+		}
+	}
+	return ""
+}
+
+func tooDeep(path string, place Place) Faults {
+	const shown = 40
+	if len(path) > shown {
+		path = path[:shown] + "..."
+	}
+	return Faults{{Field: path, Line: place.Line, Column: place.Column, Reason: fmt.Sprintf("is nested deeper than %d levels", MaxDepth)}}
+}
+
+func tooMany(place Place) Faults {
+	return Faults{{Line: place.Line, Column: place.Column, Reason: fmt.Sprintf("holds more than %d values, aliases expanded", MaxNodes)}}
+}

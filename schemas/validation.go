@@ -1,0 +1,208 @@
+package schemas
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// validation collects what a schema cannot say.
+type validation struct {
+	tree         *Tree
+	document     *Infrastructure
+	byName       map[string]*Resource
+	dependencies map[string][]string
+	faults       Faults
+}
+
+func (t *Tree) validate(document *Infrastructure) Faults {
+	v := &validation{tree: t, document: document, byName: map[string]*Resource{}, dependencies: map[string][]string{}}
+	if len(document.Spec.Parameters) > 0 {
+		v.fault("spec.parameters", "only a Template has parameters; set kind: Template")
+	}
+	for i := range document.Spec.Resources {
+		r := &document.Spec.Resources[i]
+		if _, twice := v.byName[r.Name]; twice {
+			v.fault(v.path(i, "name"), fmt.Sprintf("resource %q is declared twice", r.Name))
+			continue
+		}
+		v.byName[r.Name] = r
+	}
+	for i := range document.Spec.Resources {
+		v.resource(i, &document.Spec.Resources[i])
+	}
+	if cycle := findCycle(v.dependencies); cycle != nil {
+		at := slices.IndexFunc(document.Spec.Resources, func(r Resource) bool { return r.Name == cycle[0] })
+		v.fault(v.path(at, "dependsOn"), "the dependencies form a cycle: "+strings.Join(cycle, " -> "))
+	}
+	v.hostPorts()
+	return v.faults
+}
+
+func (v *validation) fault(path, reason string) {
+	v.faults = append(v.faults, v.tree.Fault(path, reason))
+}
+
+func (v *validation) path(index int, member string) string {
+	return memberPath(elementPath("spec.resources", index), member)
+}
+
+func (v *validation) resource(index int, r *Resource) {
+	for n, name := range r.DependsOn {
+		path := elementPath(v.path(index, "dependsOn"), n)
+		switch {
+		case name == r.Name:
+			v.fault(path, fmt.Sprintf("%q depends on itself", name))
+		case v.byName[name] == nil:
+			v.fault(path, fmt.Sprintf("%q is no resource of this document; declared are %s", name, v.names()))
+		default:
+			v.depend(r.Name, name)
+		}
+	}
+	v.references(index, r)
+	switch r.Type {
+	case TypeCompute:
+		v.compute(index, r)
+	case TypeDatabase:
+		if d, err := Decode[Database](*r); err == nil {
+			v.requirements(v.path(index, "properties.resources"), d.Resources)
+		}
+	}
+}
+
+func (v *validation) depend(name, on string) {
+	if !slices.Contains(v.dependencies[name], on) {
+		v.dependencies[name] = append(v.dependencies[name], on)
+	}
+}
+
+func (v *validation) names() string {
+	names := make([]string, 0, len(v.document.Spec.Resources))
+	for _, r := range v.document.Spec.Resources {
+		names = append(names, r.Name)
+	}
+	const most = 20
+	if len(names) > most {
+		return strings.Join(names[:most], ", ") + fmt.Sprintf(" and %d more", len(names)-most)
+	}
+	return strings.Join(names, ", ")
+}
+
+func (v *validation) references(index int, r *Resource) {
+	if len(r.Properties) == 0 {
+		return
+	}
+	value, err := decodeJSON(r.Properties)
+	if err != nil {
+		v.fault(v.path(index, "properties"), err.Error())
+		return
+	}
+	_, _ = walkStrings(value, v.path(index, "properties"), func(path, text string) (any, error) {
+		references, err := References(text)
+		if err != nil {
+			v.fault(path, err.Error())
+		}
+		for _, reference := range references {
+			v.reference(path, r, reference)
+		}
+		return text, nil
+	})
+}
+
+func (v *validation) reference(path string, r *Resource, reference Reference) {
+	switch reference.Namespace {
+	case NamespaceSecret:
+		return
+	case NamespaceParameter:
+		v.fault(path, fmt.Sprintf("%s: only a Template has parameters; set kind: Template", reference))
+		return
+	case NamespaceGenerated:
+		v.fault(path, fmt.Sprintf("%s cannot be used in a document; refer to an output such as ${db.password}", reference))
+		return
+	}
+	target := v.byName[reference.Namespace]
+	switch {
+	case target == nil:
+		v.fault(path, fmt.Sprintf("%s: %q is no resource of this document; declared are %s", reference, reference.Namespace, v.names()))
+	case target.Name == r.Name:
+		v.fault(path, fmt.Sprintf("%s refers to the resource itself", reference))
+	case !slices.Contains(OutputNames[target.Type], reference.Name):
+		v.fault(path, fmt.Sprintf("%s: a %s has no output %q; it has %s", reference, target.Type, reference.Name, strings.Join(OutputNames[target.Type], ", ")))
+	default:
+		v.depend(r.Name, target.Name)
+	}
+}
+
+func (v *validation) compute(index int, r *Resource) {
+	c, err := Decode[Compute](*r)
+	if err != nil {
+		v.fault(v.path(index, "properties"), err.Error())
+		return
+	}
+	c = c.WithDefaults()
+	v.requirements(v.path(index, "properties.resources"), c.Resources)
+	for n, p := range c.Ports {
+		if p.HostPort != 0 && *c.Replicas > 1 {
+			v.fault(elementPath(v.path(index, "properties.ports"), n)+".hostPort", fmt.Sprintf("%d replicas cannot all publish host port %d; leave hostPort out or set replicas: 1", *c.Replicas, p.HostPort))
+		}
+	}
+	if h := c.Health; h != nil {
+		checks := 0
+		for _, set := range []bool{h.HTTP != nil, h.TCP != nil, h.Exec != nil} {
+			if set {
+				checks++
+			}
+		}
+		if checks != 1 {
+			v.fault(v.path(index, "properties.health"), fmt.Sprintf("has %d checks; exactly one of http, tcp and exec is expected", checks))
+		}
+	}
+}
+
+func (v *validation) requirements(path string, r Requirements) {
+	amounts := func(name string, request, limit func() (int64, error)) {
+		asked, err := request()
+		if err != nil {
+			v.fault(path+"."+name+"Request", err.Error())
+			return
+		}
+		most, err := limit()
+		if err != nil {
+			v.fault(path+"."+name+"Limit", err.Error())
+			return
+		}
+		if most > 0 && asked > most {
+			v.fault(path+"."+name+"Request", "is larger than the limit")
+		}
+	}
+	amounts("cpu", r.CPURequest.Nano, r.CPULimit.Nano)
+	amounts("memory", r.MemoryRequest.Bytes, r.MemoryLimit.Bytes)
+}
+
+// hostPorts refuses two resources that publish the same port of one host.
+func (v *validation) hostPorts() {
+	type address struct {
+		provider, ip, protocol string
+		port                   int
+	}
+	taken := map[address]string{}
+	for i, r := range v.document.Spec.Resources {
+		if r.Type != TypeCompute {
+			continue
+		}
+		c, err := Decode[Compute](r)
+		if err != nil {
+			continue // compute has said so
+		}
+		for n, p := range c.WithDefaults().Ports {
+			if p.HostPort == 0 {
+				continue
+			}
+			at := address{r.Provider, p.HostIP, p.Protocol, p.HostPort}
+			if other, ok := taken[at]; ok {
+				v.fault(elementPath(v.path(i, "properties.ports"), n)+".hostPort", fmt.Sprintf("%s already publishes %s port %d on %s", other, p.Protocol, p.HostPort, p.HostIP))
+			}
+			taken[at] = r.Name
+		}
+	}
+}
