@@ -115,3 +115,20 @@ func inDocument(err error) error {
 	}
 	return faults
 }
+
+// CommandReference is an accepted command as workflows carry it: its identity and
+// where its document is stored, never the document itself.
+type CommandReference struct {
+	Scope
+	Type string `json:"type"`
+	// Key is the same for every copy of the command.
+	Key string `json:"key"`
+	// Sequence is the command's place in the stream of commands, which orders
+	// commands that arrive out of turn.
+	Sequence    uint64 `json:"sequence"`
+	ID          string `json:"id"`
+	Source      string `json:"source"`
+	TraceParent string `json:"traceparent,omitempty"`
+	// Revision refers to the stored document.
+	Revision string `json:"revision"`
+}

@@ -1,0 +1,198 @@
+package events
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"windlass/schemas"
+)
+
+// Records hold the last known status of infrastructures and resources. They are
+// made from status events and are a view for people: losing them loses nothing
+// that the events do not tell again.
+type Records struct{ bucket jetstream.KeyValue }
+
+// OpenRecords opens the bucket; ErrNoStreams says that EnsureStreams never ran.
+func OpenRecords(ctx context.Context, js jetstream.JetStream) (*Records, error) {
+	bucket, err := js.KeyValue(ctx, RecordBucket)
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", RecordBucket, missing(err))
+	}
+	return &Records{bucket: bucket}, nil
+}
+
+// Apply brings the record that an event concerns up to date. An event older than
+// the record changes nothing, so applying one twice is harmless.
+func (r *Records) Apply(ctx context.Context, e schemas.Event) error {
+	switch {
+	case e.Deployment != nil:
+		key := scopeTokens(e.Deployment.Scope)
+		return update(ctx, r.bucket, key, func(old *schemas.InfrastructureRecord) *schemas.InfrastructureRecord {
+			return infrastructureRecord(old, e)
+		})
+	case e.Resource != nil:
+		key := scopeTokens(e.Resource.Scope) + "." + e.Resource.Resource
+		return update(ctx, r.bucket, key, func(old *schemas.ResourceRecord) *schemas.ResourceRecord {
+			return resourceRecord(old, e)
+		})
+	}
+	return nil
+}
+
+// update replaces a record by what change makes of it (nil: no change), again
+// when somebody else was faster.
+func update[T any](ctx context.Context, bucket jetstream.KeyValue, key string, change func(old *T) *T) error {
+	for {
+		old, revision, err := get[T](ctx, bucket, key)
+		if err != nil {
+			return err
+		}
+		next := change(old)
+		if next == nil {
+			return nil
+		}
+		text, err := json.Marshal(next)
+		if err != nil {
+			return fmt.Errorf("record %s: %w", key, err)
+		}
+		ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+		_, err = bucket.Update(ctx, key, text, revision)
+		cancel()
+		if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("record %s: %w", key, err)
+		}
+		return nil
+	}
+}
+
+func get[T any](ctx context.Context, bucket jetstream.KeyValue, key string) (*T, uint64, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	entry, err := bucket.Get(ctx, key)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return nil, 0, nil
+	}
+	if err != nil {
+		return nil, 0, fmt.Errorf("record %s: %w", key, err)
+	}
+	var value T
+	if err := json.Unmarshal(entry.Value(), &value); err != nil {
+		return nil, entry.Revision(), fmt.Errorf("record %s: %w", key, err)
+	}
+	return &value, entry.Revision(), nil
+}
+
+// Infrastructure returns the record of one Infrastructure, or nil.
+func (r *Records) Infrastructure(ctx context.Context, scope schemas.Scope) (*schemas.InfrastructureRecord, error) {
+	record, _, err := get[schemas.InfrastructureRecord](ctx, r.bucket, scopeTokens(scope))
+	return record, err
+}
+
+// Infrastructures returns every record of an Infrastructure, by environment and name.
+func (r *Records) Infrastructures(ctx context.Context) ([]schemas.InfrastructureRecord, error) {
+	records, err := list[schemas.InfrastructureRecord](ctx, r.bucket, "*.*")
+	sort.Slice(records, func(i, j int) bool { return records[i].String() < records[j].String() })
+	return records, err
+}
+
+// Resources returns the records of the resources of one Infrastructure, by name,
+// without those that were deleted.
+func (r *Records) Resources(ctx context.Context, scope schemas.Scope) ([]schemas.ResourceRecord, error) {
+	all, err := list[schemas.ResourceRecord](ctx, r.bucket, scopeTokens(scope)+".*")
+	records := all[:0]
+	for _, record := range all {
+		if record.State != schemas.ResourceDeleted {
+			records = append(records, record)
+		}
+	}
+	sort.Slice(records, func(i, j int) bool { return records[i].Resource < records[j].Resource })
+	return records, err
+}
+
+func list[T any](ctx context.Context, bucket jetstream.KeyValue, keys string) ([]T, error) {
+	watcher, err := bucket.Watch(ctx, keys, jetstream.IgnoreDeletes())
+	if err != nil {
+		return nil, fmt.Errorf("records %s: %w", keys, err)
+	}
+	defer func() { _ = watcher.Stop() }()
+	values := []T{}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("records %s: %w", keys, ctx.Err())
+		case entry := <-watcher.Updates():
+			if entry == nil {
+				return values, nil
+			}
+			var value T
+			if err := json.Unmarshal(entry.Value(), &value); err != nil {
+				return nil, fmt.Errorf("record %s: %w", entry.Key(), err)
+			}
+			values = append(values, value)
+		}
+	}
+}
+
+func infrastructureRecord(old *schemas.InfrastructureRecord, e schemas.Event) *schemas.InfrastructureRecord {
+	d := e.Deployment
+	next := schemas.InfrastructureRecord{Scope: d.Scope}
+	if old != nil {
+		if e.Sequence <= old.Sequence {
+			return nil
+		}
+		next = *old
+	}
+	next.Sequence = e.Sequence
+	next.Revision = d.Revision
+	next.Deployment = e.CorrelationID
+	next.Since = e.Time
+	next.Error = d.Error
+	switch e.Type {
+	case schemas.StatusDeploymentPlanned, schemas.StatusDeploymentStarted:
+		next.State = schemas.InfrastructureDeploying
+		if d.Destroy {
+			next.State = schemas.InfrastructureDestroying
+		}
+	case schemas.StatusDeploymentSucceeded:
+		next.State, next.Stable = schemas.InfrastructureReady, d.Revision
+		if d.Destroy {
+			next.State, next.Stable = schemas.InfrastructureDestroyed, 0
+		}
+	case schemas.StatusDeploymentFailed:
+		next.State = schemas.InfrastructureFailed
+		if !d.Final {
+			next.State = schemas.InfrastructureRollingBack
+		}
+	case schemas.StatusDeploymentRolledBack:
+		next.State = schemas.InfrastructureRolledBack
+	case schemas.StatusDeploymentCancelled:
+		next.State = schemas.InfrastructureCancelled
+	}
+	return &next
+}
+
+func resourceRecord(old *schemas.ResourceRecord, e schemas.Event) *schemas.ResourceRecord {
+	s := e.Resource
+	if old != nil && e.Sequence <= old.Sequence {
+		return nil
+	}
+	next := schemas.ResourceRecord{
+		Scope: s.Scope, Resource: s.Resource, Type: s.Type, Provider: s.Provider,
+		State:    schemas.ResourceState(strings.TrimPrefix(schemas.ShortType(e.Type), "resource.")),
+		Revision: s.Revision, DependsOn: s.DependsOn, Cause: s.Cause,
+		Outputs: s.Outputs, Error: s.Error, Since: e.Time, Sequence: e.Sequence,
+	}
+	if old != nil && next.Outputs == nil && next.State != schemas.ResourceDeleted {
+		next.Outputs = old.Outputs
+	}
+	return &next
+}

@@ -1,0 +1,101 @@
+package events
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"windlass/schemas"
+)
+
+// Revision is what was accepted: the command as it came, and the document that it
+// holds with its parameters filled in.
+type Revision struct {
+	// Event is the command in structured form.
+	Event json.RawMessage `json:"event"`
+	// Infrastructure is nil when the command destroys.
+	Infrastructure *schemas.Infrastructure `json:"infrastructure,omitempty"`
+}
+
+// Command reads the command again, for the places of its fields.
+func (r *Revision) Command() (*schemas.Command, error) {
+	e, data, err := decodeStructured(r.Event)
+	if err != nil {
+		return nil, err
+	}
+	return schemas.ParseCommand(e.Type(), data)
+}
+
+// Revisions store what was accepted by its content: the same content has the same
+// reference, so storing twice is harmless and a reference never changes meaning.
+type Revisions struct{ bucket jetstream.KeyValue }
+
+// OpenRevisions opens the bucket; ErrNoStreams says that EnsureStreams never ran.
+func OpenRevisions(ctx context.Context, js jetstream.JetStream) (*Revisions, error) {
+	bucket, err := js.KeyValue(ctx, RevisionBucket)
+	if err != nil {
+		return nil, fmt.Errorf("bucket %s: %w", RevisionBucket, missing(err))
+	}
+	return &Revisions{bucket: bucket}, nil
+}
+
+// Put stores a revision, compressed, and returns its reference.
+func (r *Revisions) Put(ctx context.Context, revision Revision) (string, error) {
+	text, err := json.Marshal(revision)
+	if err != nil {
+		return "", fmt.Errorf("store revision: %w", err)
+	}
+	var packed bytes.Buffer
+	writer := gzip.NewWriter(&packed)
+	if _, err := writer.Write(text); err != nil {
+		return "", fmt.Errorf("store revision: %w", err)
+	}
+	if err := writer.Close(); err != nil {
+		return "", fmt.Errorf("store revision: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	reference := hex.EncodeToString(sum[:])
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	if _, err := r.bucket.Create(ctx, reference, packed.Bytes()); err != nil && !errors.Is(err, jetstream.ErrKeyExists) {
+		return "", fmt.Errorf("store revision: %w", err)
+	}
+	return reference, nil
+}
+
+// ErrNoRevision says that a reference names nothing in the bucket.
+var ErrNoRevision = errors.New("the revision is not in the bucket " + RevisionBucket)
+
+// Get reads a revision.
+func (r *Revisions) Get(ctx context.Context, reference string) (*Revision, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	entry, err := r.bucket.Get(ctx, reference)
+	if errors.Is(err, jetstream.ErrKeyNotFound) {
+		return nil, fmt.Errorf("read revision %.12s: %w", reference, ErrNoRevision)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read revision %.12s: %w", reference, err)
+	}
+	reader, err := gzip.NewReader(bytes.NewReader(entry.Value()))
+	if err != nil {
+		return nil, fmt.Errorf("read revision %.12s: %w", reference, err)
+	}
+	text, err := io.ReadAll(reader)
+	if err != nil {
+		return nil, fmt.Errorf("read revision %.12s: %w", reference, err)
+	}
+	var revision Revision
+	if err := json.Unmarshal(text, &revision); err != nil {
+		return nil, fmt.Errorf("read revision %.12s: %w", reference, err)
+	}
+	return &revision, nil
+}
