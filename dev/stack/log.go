@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync/atomic"
 
 	natsserver "github.com/nats-io/nats-server/v2/server"
@@ -44,9 +45,16 @@ var (
 
 func (l *temporalLogger) Debug(msg string, tags ...tag.Tag)  { l.write(slog.LevelDebug, msg, tags) }
 func (l *temporalLogger) Info(msg string, tags ...tag.Tag)   { l.write(slog.LevelDebug, msg, tags) }
-func (l *temporalLogger) Warn(msg string, tags ...tag.Tag)   { l.write(slog.LevelWarn, msg, tags) }
 func (l *temporalLogger) Error(msg string, tags ...tag.Tag)  { l.write(slog.LevelError, msg, tags) }
 func (l *temporalLogger) DPanic(msg string, tags ...tag.Tag) { l.write(slog.LevelError, msg, tags) }
+
+// Warn drops the one warning that every start would give: the stack has no HTTP API on purpose.
+func (l *temporalLogger) Warn(msg string, tags ...tag.Tag) {
+	if strings.HasPrefix(msg, "HTTP API port has not been set") {
+		return
+	}
+	l.write(slog.LevelWarn, msg, tags)
+}
 
 func (l *temporalLogger) Panic(msg string, tags ...tag.Tag) {
 	l.write(slog.LevelError, msg, tags)
