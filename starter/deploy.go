@@ -1,0 +1,62 @@
+package starter
+
+import (
+	"context"
+	"encoding/json"
+
+	"github.com/spf13/cobra"
+
+	"windlass/schemas"
+)
+
+func newDeploy(a *app) *cobra.Command {
+	var (
+		parameters parameterFlags
+		wait       waitFlags
+		id         string
+	)
+	cmd := &cobra.Command{
+		Use:   "deploy FILE",
+		Short: "Deploy a document",
+		Long: `Checks the document and sends it as a command to NATS, which stores it; a worker
+brings the Infrastructure there. FILE "-" is stdin.
+
+With --id the command takes effect once, however often it is sent; sent again
+with --wait, it shows what became of it.`,
+		Example: `  windlass deploy users.yaml --wait
+  windlass deploy service.yaml --set image=registry.example/users:1.2.0 --wait --timeout 5m
+  windlass deploy users.yaml --id "$CI_PIPELINE_ID" --wait -o json`,
+		Args: cobra.ExactArgs(1),
+	}
+	parameters.register(cmd)
+	wait.register(cmd)
+	cmd.Flags().StringVar(&id, "id", "", "id of the command's event; the default is a new one")
+	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
+		if err := wait.check(); err != nil {
+			return err
+		}
+		if cmd.Flags().Changed("id") && id == "" {
+			return exitf(ExitUsage, "--id is empty")
+		}
+		d, err := a.read(args[0], parameters)
+		if err != nil {
+			return err
+		}
+		text, err := json.Marshal(string(d.text))
+		if err != nil {
+			return err
+		}
+		request := schemas.DeploymentRequested{Document: text, Parameters: d.parameters}
+		s, err := a.newSending(d.parsed.Scope(), schemas.CommandDeploymentRequested, request)
+		if err != nil {
+			return err
+		}
+		defer s.conn.Close()
+		if id != "" {
+			s.command.SetID(id)
+		}
+		s.file = d.name
+		return s.execute(ctx, wait, id != "")
+	})
+	return cmd
+}

@@ -1,0 +1,125 @@
+package starter
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"go.yaml.in/yaml/v3"
+
+	"windlass/schemas"
+)
+
+// document is a file that the command line names, with the values of its parameters.
+type document struct {
+	// name is the file's name as people wrote it, or "stdin".
+	name       string
+	text       []byte
+	parameters map[string]any
+	parsed     *schemas.Infrastructure
+}
+
+// parameterFlags are the flags that give the parameters of a Template.
+type parameterFlags struct {
+	set  []string
+	file string
+}
+
+func (p *parameterFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&p.set, "set", nil, "value of a Template's parameter, as NAME=VALUE; may be repeated")
+	cmd.Flags().StringVar(&p.file, "values", "", "YAML or JSON file with values of a Template's parameters; --set goes before it")
+}
+
+// values reads the flags.
+func (p *parameterFlags) values() (map[string]any, error) {
+	values := map[string]any{}
+	if p.file != "" {
+		text, err := os.ReadFile(p.file)
+		if err != nil {
+			return nil, exitf(ExitUsage, "--values: %w", err)
+		}
+		if err := yaml.Unmarshal(text, &values); err != nil {
+			return nil, exitf(ExitUsage, "--values: %s: %w", p.file, err)
+		}
+	}
+	for _, pair := range p.set {
+		name, value, found := strings.Cut(pair, "=")
+		if !found || name == "" {
+			return nil, exitf(ExitUsage, "--set %q is not of the form NAME=VALUE", pair)
+		}
+		if values == nil { // an empty values file
+			values = map[string]any{}
+		}
+		values[name] = value
+	}
+	return values, nil
+}
+
+// read reads and checks the document; "-" is stdin. Faults go to stderr, one a
+// line, and to the JSON lines.
+func (a *app) read(path string, flags parameterFlags) (*document, error) {
+	d := &document{name: path}
+	var err error
+	if d.parameters, err = flags.values(); err != nil {
+		return nil, err
+	}
+	if path == "-" {
+		d.name = "stdin"
+		d.text, err = io.ReadAll(a.stdin)
+	} else {
+		d.text, err = os.ReadFile(path)
+	}
+	if err != nil {
+		return nil, exitf(ExitUsage, "%w", err)
+	}
+	d.parsed, err = schemas.Parse(d.text, d.parameters)
+	var faults schemas.Faults
+	switch {
+	case errors.As(err, &faults):
+		return nil, a.rejected(d.name, faults)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", d.name, err)
+	}
+	return d, nil
+}
+
+// rejected tells the faults of a document or a command.
+func (a *app) rejected(name string, faults []schemas.Fault) error {
+	for _, fault := range faults {
+		fmt.Fprintln(a.stderr, printable(faultLine(name, fault)))
+	}
+	if a.json != nil {
+		a.json.write(struct {
+			File   string          `json:"file"`
+			Valid  bool            `json:"valid"`
+			Faults []schemas.Fault `json:"faults"`
+		}{name, false, faults})
+	}
+	return exitf(ExitRejected, "%s is rejected: %s", name, count(len(faults), "fault"))
+}
+
+// faultLine is FILE:LINE:COLUMN: field: reason, the form that editors follow.
+func faultLine(name string, f schemas.Fault) string {
+	place := name
+	if f.Line > 0 {
+		place += fmt.Sprintf(":%d", f.Line)
+		if f.Column > 0 {
+			place += fmt.Sprintf(":%d", f.Column)
+		}
+	}
+	if f.Field != "" {
+		place += ": " + f.Field
+	}
+	return place + ": " + f.Reason
+}
+
+// count is a number with its noun.
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

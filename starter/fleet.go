@@ -1,0 +1,101 @@
+package starter
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"windlass/schemas"
+)
+
+// fleet is what is known of all Infrastructures: one line each.
+type fleet struct {
+	trees map[schemas.Scope]*tree
+}
+
+func newFleet() *fleet { return &fleet{trees: map[schemas.Scope]*tree{}} }
+
+// seed fills the fleet with the Infrastructures that a worker knows.
+func (f *fleet) seed(answer schemas.ListAnswer) {
+	for _, record := range answer.Infrastructures {
+		f.tree(record.Scope, record.Since).seed(schemas.StatusAnswer{Infrastructure: record})
+	}
+}
+
+func (f *fleet) tree(scope schemas.Scope, began time.Time) *tree {
+	t := f.trees[scope]
+	if t == nil {
+		t = newTree(scope, began)
+		f.trees[scope] = t
+	}
+	return t
+}
+
+func (f *fleet) apply(e schemas.Event) {
+	if scope, ok := eventScope(e); ok {
+		f.tree(scope, e.Time).apply(e)
+	}
+}
+
+func (f *fleet) failuresOf(e schemas.Event) []schemas.Failure {
+	scope, _ := eventScope(e)
+	if t := f.trees[scope]; t != nil {
+		return t.failures
+	}
+	return nil
+}
+
+// render draws the Infrastructures in the order of their names; those that do
+// not fit are left out at the end.
+func (f *fleet) render(now time.Time, height int) []line {
+	if len(f.trees) == 0 {
+		return []line{{{"no Infrastructure yet", dim}}}
+	}
+	var lines []line
+	for _, scope := range f.scopes() {
+		lines = append(lines, f.trees[scope].summary(now))
+	}
+	return bound(lines, height)
+}
+
+func (f *fleet) scopes() []schemas.Scope {
+	scopes := make([]schemas.Scope, 0, len(f.trees))
+	for scope := range f.trees {
+		scopes = append(scopes, scope)
+	}
+	slices.SortFunc(scopes, func(a, b schemas.Scope) int { return strings.Compare(a.String(), b.String()) })
+	return scopes
+}
+
+// summary is the header of a tree with what moves in it.
+func (t *tree) summary(now time.Time) line {
+	l := t.header(now)
+	var moving []string
+	for _, r := range t.rows {
+		switch r.state {
+		case schemas.ResourceCreating, schemas.ResourceUpdating, schemas.ResourceDeleting:
+			moving = append(moving, string(r.state)+" "+r.name)
+		}
+	}
+	switch {
+	case len(moving) > 0:
+		l = append(l, span{"  " + strings.Join(moving, ", "), cyan})
+	case len(t.failures) > 0:
+		f := t.failures[0]
+		l = append(l, span{"  " + f.Resource + detail(printable(f.Message)), red})
+	}
+	return l
+}
+
+// eventScope is the Infrastructure that an event is about.
+func eventScope(e schemas.Event) (schemas.Scope, bool) {
+	switch {
+	case e.Command != nil:
+		return e.Command.Scope, true
+	case e.Deployment != nil:
+		return e.Deployment.Scope, true
+	case e.Resource != nil:
+		return e.Resource.Scope, true
+	}
+	return schemas.Scope{}, false
+}

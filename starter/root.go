@@ -1,0 +1,63 @@
+package starter
+
+import (
+	"context"
+	"os"
+
+	"github.com/nats-io/nats.go"
+	"github.com/spf13/cobra"
+)
+
+// newRoot puts the sub-commands together.
+func newRoot(a *app) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "windlass",
+		Short: "Deploy infrastructure with events on NATS, durably",
+		Long: `windlass sends commands to a Windlass worker over NATS, asks it questions, and
+shows what moves. It talks to NATS only: what it sends is stored there and takes
+effect once, even when no worker runs at that moment.`,
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&a.url, "nats", defaultURL(), "address of NATS; the default is NATS_URL, or "+nats.DefaultURL)
+	flags.StringVar(&a.credentials, "creds", "", "file with NATS credentials")
+	a.output = textOutput
+	flags.VarP(&a.output, "output", "o", "text or json (JSON lines, the first one names the schema)")
+	root.Flag("nats").DefValue = ""
+	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
+	root.AddCommand(
+		newValidate(a), newDeploy(a), newStatus(a), newList(a), newWatch(a),
+		newEvents(a), newDestroy(a), newVersion(a),
+		&cobra.Command{Use: "exit-codes", Short: "The exit codes and what they mean", Long: exitCodeTable()},
+	)
+	return root
+}
+
+func defaultURL() string {
+	if url := os.Getenv("NATS_URL"); url != "" {
+		return url
+	}
+	return nats.DefaultURL
+}
+
+// run makes the RunE of a sub-command: it begins the output, and what fails
+// without an exit code of its own is an internal error.
+func (a *app) run(work func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		if a.output == jsonOutput {
+			a.json = newJSONLines(a.stdout, cmd.Name())
+		}
+		err := work(cmd.Context(), args)
+		if err == nil {
+			return nil
+		}
+		if code := codeOf(err, ExitInternal); code == ExitInternal {
+			if cmd.Context().Err() != nil {
+				return exitSilently(ExitInterrupted)
+			}
+			return exitf(code, "%w", err)
+		}
+		return err
+	}
+}

@@ -1,0 +1,139 @@
+package starter
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/docker/go-units"
+	"github.com/spf13/cobra"
+
+	"windlass/schemas"
+)
+
+func newStatus(a *app) *cobra.Command {
+	var live bool
+	cmd := &cobra.Command{
+		Use:   "status ENV/NAME",
+		Short: "Show an Infrastructure and its resources",
+		Long: `Shows what is recorded of an Infrastructure: its resources with state, age,
+revision and outputs, and its failures with their evidence. With --live the
+worker also asks the container engines for the replicas and what they use.`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: a.completeScope,
+	}
+	cmd.Flags().BoolVar(&live, "live", false, "also the replicas with health, CPU, memory and network; takes a second or more")
+	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
+		scope, err := parseScope(args[0])
+		if err != nil {
+			return err
+		}
+		conn, err := a.connect()
+		if err != nil {
+			return err
+		}
+		defer conn.Close()
+		timeout := askTimeout
+		if live {
+			timeout = liveTimeout
+		}
+		answer, raw, err := ask[schemas.StatusAnswer](ctx, a, conn, schemas.QueryStatus, schemas.StatusRequest{Scope: scope, Live: live}, timeout)
+		if err != nil {
+			return err
+		}
+		if a.json != nil {
+			a.json.raw(raw)
+			return nil
+		}
+		a.print(statusLines(answer, live, a.now()))
+		return nil
+	})
+	return cmd
+}
+
+// statusLines is the whole answer for people.
+func statusLines(answer schemas.StatusAnswer, live bool, now time.Time) []line {
+	record := answer.Infrastructure
+	state := infrastructureWords(record.State)
+	head := line{
+		{record.Scope.String(), bold}, {"  ", plain}, {state, headerColour(state)},
+		{"  " + revisionWords(record.Revision), plain},
+	}
+	if record.Stable != record.Revision {
+		head = append(head, span{fmt.Sprintf("  stable %s", revisionWords(record.Stable)), plain})
+	}
+	lines := []line{append(head, span{"  " + age(record.Since, now), dim})}
+	lines = append(lines, section(resourceTable(answer.Resources, now))...)
+	lines = append(lines, section(outputTable(answer.Resources))...)
+	if live {
+		lines = append(lines, section(replicaTable(answer.Replicas, now))...)
+	}
+	t := newTree(record.Scope, record.Since)
+	t.seed(answer)
+	return append(lines, failureBlock(t.failures)...)
+}
+
+// section is a table after an empty line; one with no rows is nothing.
+func section(t table) []line {
+	if len(t.rows) < 2 {
+		return nil
+	}
+	return append([]line{{}}, t.lines()...)
+}
+
+func resourceTable(resources []schemas.ResourceRecord, now time.Time) table {
+	var t table
+	t.head("RESOURCE", "TYPE", "STATE", "AGE", "REVISION", "CAUSE")
+	for _, r := range resources {
+		symbol, paint := stateSymbol(r.State, now)
+		cause := span{printable(r.Cause), dim}
+		if r.Error != nil {
+			cause = span{failureSentence(*r.Error), red}
+		}
+		t.row(cell(r.Resource), cell(string(r.Type)), span{symbol + " " + string(r.State), paint}, cell(age(r.Since, now)), number(r.Revision), cause)
+	}
+	return t
+}
+
+func outputTable(resources []schemas.ResourceRecord) table {
+	var t table
+	t.head("OUTPUT", "VALUE")
+	for _, r := range resources {
+		for _, name := range slices.Sorted(maps.Keys(r.Outputs)) {
+			t.row(cell(r.Resource+"."+name), cell(printable(r.Outputs[name])))
+		}
+	}
+	return t
+}
+
+func replicaTable(replicas []schemas.ReplicaStatus, now time.Time) table {
+	var t table
+	t.head("REPLICA", "STATE", "HEALTH", "AGE", "RESTARTS", "CPU", "MEMORY", "NET IN", "NET OUT")
+	for _, r := range replicas {
+		state := r.State
+		if r.ExitCode != nil {
+			state += fmt.Sprintf(" (%d)", *r.ExitCode)
+		}
+		memory := units.BytesSize(float64(r.MemoryBytes))
+		if r.MemoryLimitBytes > 0 {
+			memory += " of " + units.BytesSize(float64(r.MemoryLimitBytes))
+		}
+		t.row(cell(r.Name), cell(state), healthCell(r.Health), cell(age(r.StartedAt, now)), cell(fmt.Sprint(r.Restarts)),
+			cell(fmt.Sprintf("%.2f", r.CPU)), cell(memory),
+			cell(units.HumanSize(float64(r.NetworkInBytes))), cell(units.HumanSize(float64(r.NetworkOutBytes))))
+	}
+	return t
+}
+
+func healthCell(health string) span {
+	c := cell(health)
+	switch health {
+	case "Healthy", "healthy":
+		c.colour = green
+	case "Unhealthy", "unhealthy":
+		c.colour = red
+	}
+	return c
+}
