@@ -1,0 +1,211 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"github.com/nats-io/nats.go/jetstream"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/worker"
+
+	"windlass/events"
+	"windlass/plan"
+	"windlass/schemas"
+)
+
+// Activities are the side effects that workflows ask for. One value serves all
+// workflows of a worker.
+type Activities struct {
+	Providers Providers
+	Revisions *events.Revisions
+	Publisher *events.Publisher
+	JetStream jetstream.JetStream
+	Vault     *Vault
+	Logger    *slog.Logger
+}
+
+// Providers are the places that resources can be in, by name.
+type Providers map[string]Provider
+
+// Get returns the provider of that name; the error is a *Fault of kind Invalid.
+func (p Providers) Get(name string) (Provider, error) {
+	if provider, ok := p[name]; ok {
+		return provider, nil
+	}
+	return nil, &Fault{Kind: Invalid, Field: "provider", Message: fmt.Sprintf("the worker has no provider %q", name), Hint: "use one that `windlass version` lists"}
+}
+
+// Register makes the activities known to a worker under their names.
+func (a *Activities) Register(r worker.ActivityRegistry) {
+	for name, function := range map[string]any{
+		NamePlan: a.Plan, NamePull: a.Pull, NameApply: a.Apply,
+		NameDelete: a.Delete, NamePublish: a.Publish, NameReject: a.Reject,
+	} {
+		r.RegisterActivityWithOptions(function, activity.RegisterOptions{Name: name})
+	}
+}
+
+// Plan observes reality and decides what takes it to the revision.
+func (a *Activities) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
+	defer heartbeat(ctx, "observing")()
+	out, err := a.plan(ctx, in)
+	return out, a.failed(ctx, in.Revision, NewSecretsNone(), err)
+}
+
+func (a *Activities) plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
+	document, err := a.document(ctx, in.Revision)
+	if err != nil {
+		return PlanOutput{}, err
+	}
+	desired, err := Declare(document, in.Revision.Number, a.Providers)
+	if err != nil {
+		return PlanOutput{}, err
+	}
+	var observed []plan.Observed
+	for _, provider := range a.Providers {
+		found, err := provider.Observe(ctx, in.Scope)
+		if err != nil {
+			return PlanOutput{}, err
+		}
+		observed = append(observed, found...)
+	}
+	p := plan.Diff(desired, observed)
+	out := PlanOutput{Operations: p.Operations, Summary: p.String(), Resources: map[string][]string{}, OnFailure: schemas.OnFailureKeep}
+	if document != nil {
+		out.OnFailure = document.Spec.OnFailure
+	}
+	for _, d := range desired {
+		out.Resources[d.Resource] = d.DependsOn
+	}
+	out.Pulls, err = a.pulls(in, p.Operations, desired)
+	return out, err
+}
+
+// pulls lists the images of what is created or updated, each once per provider.
+func (a *Activities) pulls(in PlanInput, operations []schemas.Operation, desired []plan.Desired) ([]PullInput, error) {
+	moving := map[string]bool{}
+	for _, o := range operations {
+		if o.Action == schemas.ActionCreate || o.Action == schemas.ActionUpdate {
+			moving[o.Resource] = true
+		}
+	}
+	var pulls []PullInput
+	listed := map[string]bool{}
+	for _, d := range desired {
+		if !moving[d.Resource] {
+			continue
+		}
+		images, err := a.Providers[d.Provider].Images(d)
+		if err != nil {
+			return nil, err
+		}
+		for _, image := range images {
+			if key := d.Provider + " " + image.Reference; !listed[key] {
+				listed[key] = true
+				pulls = append(pulls, PullInput{Scope: in.Scope, Revision: in.Revision, Resource: d.Resource, Image: image.Reference})
+			}
+		}
+	}
+	return pulls, nil
+}
+
+// document reads what a revision declares; nil declares nothing at all.
+func (a *Activities) document(ctx context.Context, r Revision) (*schemas.Infrastructure, error) {
+	if r.Reference == "" {
+		return nil, nil
+	}
+	revision, err := a.Revisions.Get(ctx, r.Reference)
+	if errors.Is(err, events.ErrNoRevision) {
+		return nil, &Fault{Kind: NotFound, Message: err.Error(), Hint: "publish the deployment again", Err: err}
+	}
+	if err != nil {
+		return nil, &Fault{Kind: Unavailable, Message: err.Error(), Err: err}
+	}
+	return revision.Infrastructure, nil
+}
+
+// declared returns one resource of a revision, with its provider and secrets.
+func (a *Activities) declared(ctx context.Context, r Revision, name string) (plan.Desired, Provider, error) {
+	document, err := a.document(ctx, r)
+	if err != nil {
+		return plan.Desired{}, nil, err
+	}
+	all, err := Declare(document, r.Number, a.Providers)
+	if err != nil {
+		return plan.Desired{}, nil, err
+	}
+	for _, d := range all {
+		if d.Resource == name {
+			return d, a.Providers[d.Provider], nil
+		}
+	}
+	return plan.Desired{}, nil, &Fault{Kind: NotFound, Resource: name, Message: fmt.Sprintf("is not declared in revision %d", r.Number)}
+}
+
+// Pull makes one image available.
+func (a *Activities) Pull(ctx context.Context, in PullInput) error {
+	defer heartbeat(ctx, "pulling "+in.Image)()
+	secrets := a.Vault.Open(in.Scope)
+	return a.failed(ctx, in.Revision, secrets, a.pull(ctx, in, secrets))
+}
+
+func (a *Activities) pull(ctx context.Context, in PullInput, secrets Secrets) error {
+	desired, provider, err := a.declared(ctx, in.Revision, in.Resource)
+	if err != nil {
+		return err
+	}
+	images, err := provider.Images(desired)
+	if err != nil {
+		return err
+	}
+	for _, image := range images {
+		if image.Reference != in.Image {
+			continue
+		}
+		if err := provider.Pull(ctx, image, secrets, progress(ctx)); err != nil {
+			return at(err, in.Resource, image.Field)
+		}
+		return nil
+	}
+	return &Fault{Kind: NotFound, Resource: in.Resource, Message: fmt.Sprintf("does not run image %s", in.Image)}
+}
+
+// Apply makes one resource as its revision declares it.
+func (a *Activities) Apply(ctx context.Context, in ApplyInput) (ApplyOutput, error) {
+	defer heartbeat(ctx, "applying "+in.Resource)()
+	secrets := a.Vault.Open(in.Scope)
+	desired, provider, err := a.declared(ctx, in.Revision, in.Resource)
+	if err != nil {
+		return ApplyOutput{}, a.failed(ctx, in.Revision, secrets, err)
+	}
+	outputs, err := provider.Apply(ctx, desired, secrets, progress(ctx))
+	return ApplyOutput{Outputs: outputs}, a.failed(ctx, in.Revision, secrets, at(err, in.Resource, ""))
+}
+
+// Delete removes one resource.
+func (a *Activities) Delete(ctx context.Context, in DeleteInput) error {
+	defer heartbeat(ctx, "deleting "+in.Resource)()
+	provider, err := a.Providers.Get(in.Provider)
+	if err == nil {
+		target := plan.Target{Scope: in.Scope, Resource: in.Resource, Type: in.Type, Provider: in.Provider}
+		err = provider.Delete(ctx, target, progress(ctx))
+	}
+	return a.failed(ctx, Revision{}, NewSecretsNone(), at(err, in.Resource, ""))
+}
+
+// Publish publishes status events and brings the records up to date. Its retry
+// repeats events with the same ids, which JetStream drops.
+func (a *Activities) Publish(ctx context.Context, in PublishInput) error {
+	return a.Publisher.Publish(ctx, in.Events)
+}
+
+// Reject keeps a command that turned out to be unservable as a dead letter.
+func (a *Activities) Reject(ctx context.Context, in RejectInput) error {
+	revision, err := a.Revisions.Get(ctx, in.Command.Revision)
+	if err != nil {
+		return err
+	}
+	return revision.DeadLetter(ctx, a.JetStream, in.Command, in.Faults)
+}

@@ -1,0 +1,86 @@
+package activities
+
+import (
+	"fmt"
+
+	"windlass/plan"
+	"windlass/schemas"
+)
+
+// Declare turns a document into resources that providers can apply: references
+// are resolved with the outputs that the providers predict, placeholders of
+// secrets are kept. A nil document declares nothing.
+func Declare(document *schemas.Infrastructure, revision int, providers Providers) ([]plan.Desired, error) {
+	if document == nil {
+		return nil, nil
+	}
+	d := declaration{document: document, revision: revision, providers: providers, done: map[string]*declared{}}
+	all := make([]plan.Desired, 0, len(document.Spec.Resources))
+	for i := range document.Spec.Resources {
+		r, err := d.resource(&document.Spec.Resources[i])
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r.desired)
+	}
+	return all, nil
+}
+
+type declaration struct {
+	document  *schemas.Infrastructure
+	revision  int
+	providers Providers
+	done      map[string]*declared
+}
+
+type declared struct {
+	desired plan.Desired
+	outputs schemas.Outputs
+}
+
+// resource declares r after the resources that it refers to. Documents are free
+// of cycles.
+func (d *declaration) resource(r *schemas.Resource) (*declared, error) {
+	if known, ok := d.done[r.Name]; ok {
+		return known, nil
+	}
+	provider, err := d.providers.Get(r.Provider)
+	if err != nil {
+		return nil, at(err, r.Name, "provider")
+	}
+	properties, err := r.Resolved(func(reference schemas.Reference) (string, error) {
+		target := d.document.Resource(reference.Namespace)
+		if target == nil {
+			return "", &Fault{Kind: Invalid, Resource: r.Name, Message: fmt.Sprintf("%s names no resource", reference)}
+		}
+		other, err := d.resource(target)
+		if err != nil {
+			return "", err
+		}
+		value, ok := other.outputs[reference.Name]
+		if !ok {
+			return "", &Fault{Kind: Invalid, Resource: r.Name, Message: fmt.Sprintf("%s has no value: %s does not offer it as it is declared", reference, target.Name)}
+		}
+		return value, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	dependencies, err := r.Dependencies()
+	if err != nil {
+		return nil, err
+	}
+	hash, err := plan.Hash(r.Type, properties)
+	if err != nil {
+		return nil, err
+	}
+	result := &declared{desired: plan.Desired{
+		Target:   plan.Target{Scope: d.document.Scope(), Resource: r.Name, Type: r.Type, Provider: r.Provider},
+		Revision: d.revision, SpecHash: hash, DependsOn: dependencies, Properties: properties,
+	}}
+	if result.outputs, err = provider.Outputs(result.desired); err != nil {
+		return nil, at(err, r.Name, "")
+	}
+	d.done[r.Name] = result
+	return result, nil
+}

@@ -1,0 +1,48 @@
+package activities
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/activity"
+)
+
+// HeartbeatInterval is how often a long activity proves that it is alive and
+// learns whether it is cancelled. HeartbeatTimeout is how long it may be silent
+// before it counts as dead; it is several times the interval, since a busy machine
+// delays both ends.
+const (
+	HeartbeatInterval = 2 * time.Second
+	HeartbeatTimeout  = 10 * time.Second
+)
+
+// heartbeat proves that the activity is alive until the returned function is called.
+func heartbeat(ctx context.Context, doing string) (stop func()) {
+	activity.RecordHeartbeat(ctx, doing)
+	done := make(chan struct{})
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		ticker := time.NewTicker(HeartbeatInterval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-done:
+				return
+			case <-ctx.Done():
+				return
+			case <-ticker.C:
+				activity.RecordHeartbeat(ctx, doing)
+			}
+		}
+	})
+	return func() {
+		close(done)
+		ended.Wait()
+	}
+}
+
+// progress shows a provider's words in the web UI as the heartbeat's details.
+func progress(ctx context.Context) Progress {
+	return func(message string) { activity.RecordHeartbeat(ctx, message) }
+}

@@ -1,0 +1,81 @@
+package activities
+
+import "windlass/schemas"
+
+// The names of the activities in Temporal. They are given at registration, so that
+// renaming a Go function renames nothing in histories.
+const (
+	NamePlan    = "Plan"
+	NamePull    = "Pull"
+	NameApply   = "Apply"
+	NameDelete  = "Delete"
+	NamePublish = "Publish"
+	NameReject  = "Reject"
+)
+
+// Revision points at the document of a revision.
+type Revision struct {
+	// Number counts the accepted versions of an Infrastructure from 1; 0 is the
+	// empty one before the first.
+	Number int `json:"number"`
+	// Reference is where the document is stored; empty declares nothing at all.
+	Reference string `json:"reference"`
+}
+
+// PlanInput asks for the plan that takes reality to a revision.
+type PlanInput struct {
+	Scope    schemas.Scope `json:"scope"`
+	Revision Revision      `json:"revision"`
+}
+
+// PlanOutput is the skeleton of a plan: what workflows need to run it.
+type PlanOutput struct {
+	// Operations are in an order in which each comes after those it depends on.
+	Operations []schemas.Operation `json:"operations"`
+	// Pulls are the images that the operations need, each once per provider.
+	Pulls []PullInput `json:"pulls,omitempty"`
+	// Resources maps each declared resource to the resources that it needs.
+	Resources map[string][]string   `json:"resources,omitempty"`
+	OnFailure schemas.FailurePolicy `json:"onFailure"`
+	Summary   string                `json:"summary"`
+}
+
+// PullInput asks for one image that a resource of a revision runs.
+type PullInput struct {
+	Scope    schemas.Scope `json:"scope"`
+	Revision Revision      `json:"revision"`
+	Resource string        `json:"resource"`
+	Image    string        `json:"image"`
+}
+
+// ApplyInput asks for one resource to be made as the revision declares it.
+type ApplyInput struct {
+	Scope    schemas.Scope `json:"scope"`
+	Revision Revision      `json:"revision"`
+	Resource string        `json:"resource"`
+}
+
+// ApplyOutput is what an applied resource offers to others, without secrets.
+type ApplyOutput struct {
+	Outputs schemas.Outputs `json:"outputs,omitempty"`
+}
+
+// DeleteInput asks for one resource to be removed.
+type DeleteInput struct {
+	Scope    schemas.Scope        `json:"scope"`
+	Resource string               `json:"resource"`
+	Type     schemas.ResourceType `json:"type"`
+	Provider string               `json:"provider"`
+}
+
+// PublishInput holds status events to publish in order.
+type PublishInput struct {
+	Events []schemas.Event `json:"events"`
+}
+
+// RejectInput asks for a dead letter of a command that was accepted and turned out
+// to be unservable.
+type RejectInput struct {
+	Command schemas.CommandReference `json:"command"`
+	Faults  schemas.Faults           `json:"faults"`
+}

@@ -1,0 +1,58 @@
+package plan
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"windlass/schemas"
+)
+
+// Plan is the graph of operations that takes what is observed to what is
+// declared, each operation after those that it depends on.
+type Plan struct {
+	Operations []schemas.Operation
+}
+
+// String counts the operations: "2 to create, 1 to update, 3 unchanged".
+func (p Plan) String() string {
+	count := map[schemas.Action]int{}
+	for _, o := range p.Operations {
+		count[o.Action]++
+	}
+	var parts []string
+	for _, part := range []struct {
+		action schemas.Action
+		words  string
+	}{
+		{schemas.ActionCreate, "to create"}, {schemas.ActionUpdate, "to update"},
+		{schemas.ActionDelete, "to delete"}, {schemas.ActionNone, "unchanged"},
+	} {
+		if n := count[part.action]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, part.words))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing to do"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// Hash identifies a declaration: type and resolved properties. Properties that
+// differ only in order or white space have the same hash.
+func Hash(kind schemas.ResourceType, properties json.RawMessage) (string, error) {
+	var value any
+	if len(properties) > 0 {
+		if err := json.Unmarshal(properties, &value); err != nil {
+			return "", fmt.Errorf("hash of %s: %w", kind, err)
+		}
+	}
+	text, err := json.Marshal([]any{kind, value})
+	if err != nil {
+		return "", fmt.Errorf("hash of %s: %w", kind, err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}
