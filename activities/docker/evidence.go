@@ -1,0 +1,78 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"windlass/activities"
+	"windlass/plan"
+	"windlass/schemas"
+)
+
+// The bounds of the log lines in evidence; maxLog bounds what is read for them.
+const (
+	maxLogLines   = 20
+	maxLogLine    = 500
+	maxLog        = 1 << 20
+	maxHealthText = 500
+)
+
+// evidence is what is found at a container that failed, without secrets.
+func (p *Provider) evidence(ctx context.Context, c *container.InspectResponse, w *workload, secrets activities.Secrets, health string) *schemas.Evidence {
+	state := containerState(c.State, w.host.RestartPolicy.Name)
+	e := &schemas.Evidence{
+		Container: strings.TrimPrefix(c.Name, "/"),
+		State:     string(state),
+		OOMKilled: c.State.OOMKilled,
+		Health:    cut(secrets.Redact(health), maxHealthText),
+		Logs:      p.lastLines(ctx, c.ID, secrets),
+	}
+	if state != plan.ContainerRunning && state != plan.ContainerPaused && state != plan.ContainerCreated {
+		code := c.State.ExitCode
+		e.ExitCode = &code
+	}
+	return e
+}
+
+// lastLines are the last lines that a container wrote. Logs that cannot be read
+// are none: the failure that they belong to is what counts.
+func (p *Provider) lastLines(ctx context.Context, id string, secrets activities.Secrets) []string {
+	text, err := read(ctx, func(ctx context.Context) (string, error) {
+		logs, err := p.engine.ContainerLogs(ctx, id, client.ContainerLogsOptions{
+			ShowStdout: true, ShowStderr: true, Tail: strconv.Itoa(maxLogLines),
+		})
+		if err != nil {
+			return "", err
+		}
+		defer logs.Close()
+		var text bytes.Buffer
+		_, err = stdcopy.StdCopy(&text, &text, io.LimitReader(logs, maxLog))
+		if errors.Is(err, io.ErrUnexpectedEOF) {
+			err = nil
+		}
+		return text.String(), err
+	})
+	if err != nil {
+		p.logger.Warn("cannot read the logs of a failed container", "container", id, "error", err)
+		return nil
+	}
+	// Redacted as a whole first: a secret may span lines, and a cut one would not be recognised.
+	text = strings.TrimRight(strings.ToValidUTF8(secrets.Redact(text), "�"), "\r\n")
+	if text == "" {
+		return nil
+	}
+	lines := strings.Split(text, "\n")
+	lines = lines[max(0, len(lines)-maxLogLines):]
+	for i, line := range lines {
+		lines[i] = cut(strings.TrimRight(line, "\r"), maxLogLine)
+	}
+	return lines
+}

@@ -1,0 +1,150 @@
+// Package docker is the provider for Docker Engine (20.10 and later) and for what
+// speaks its API, such as Podman. It keeps no state: every object that it makes
+// has a deterministic name and the labels of package activities, and everything
+// it knows it reads from the engine. It reads no events and writes no records.
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"github.com/moby/moby/client"
+
+	"windlass/activities"
+	"windlass/plan"
+	"windlass/schemas"
+)
+
+var _ activities.Provider = (*Provider)(nil)
+
+// DefaultPostgresImage is the image of a Database on postgres.
+const DefaultPostgresImage = "docker.io/library/postgres:{version}"
+
+// Config says which engine a Provider works on, and how.
+type Config struct {
+	// Name is the provider's name, which documents use and objects carry in a
+	// label. It must be set and may not change while objects exist.
+	Name string
+	// Host is the engine's address, such as unix:///var/run/docker.sock. Empty
+	// means DOCKER_HOST (with DOCKER_CERT_PATH and DOCKER_TLS_VERIFY), or the
+	// default socket. Health checks over HTTP and TCP go from this process to the
+	// containers' addresses, so it must run where those can be reached: as a rule
+	// on the engine's host.
+	Host string
+	// PostgresImage is the image of a Database on postgres, in which {version}
+	// stands for the declared version. The default is DefaultPostgresImage.
+	PostgresImage string
+	// Parallelism bounds how many containers are created and started at the same
+	// time. The default is DefaultParallelism.
+	Parallelism int
+	// Logger gets one line per object that is made or removed. The default discards.
+	Logger *slog.Logger
+}
+
+// Provider is the Docker provider. It is safe for concurrent use.
+type Provider struct {
+	name          string
+	postgresImage string
+	engine        *client.Client
+	slots         chan struct{}
+	locks         *locks
+	logger        *slog.Logger
+}
+
+// New returns a provider that must be closed. It does not contact the engine: one
+// that is down is reported by the calls that need it.
+func New(c Config) (*Provider, error) {
+	if c.Name == "" {
+		return nil, errors.New("docker provider: name is empty")
+	}
+	if c.PostgresImage == "" {
+		c.PostgresImage = DefaultPostgresImage
+	}
+	if c.Parallelism <= 0 {
+		c.Parallelism = DefaultParallelism
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	options := []client.Opt{client.FromEnv}
+	if c.Host != "" {
+		options = append(options, client.WithHost(c.Host))
+	}
+	engine, err := client.New(options...)
+	if err != nil {
+		return nil, fmt.Errorf("docker provider %s: host %q: %w", c.Name, c.Host, err)
+	}
+	return &Provider{
+		name:          c.Name,
+		postgresImage: c.PostgresImage,
+		engine:        engine,
+		slots:         make(chan struct{}, c.Parallelism),
+		locks:         newLocks(),
+		logger:        c.Logger.With("provider", c.Name),
+	}, nil
+}
+
+// Close gives up the connections to the engine. What runs there goes on.
+func (p *Provider) Close() error { return p.engine.Close() }
+
+// Version implements activities.Provider.
+func (p *Provider) Version(ctx context.Context) (string, error) {
+	v, err := read(ctx, func(ctx context.Context) (client.ServerVersionResult, error) {
+		return p.engine.ServerVersion(ctx, client.ServerVersionOptions{})
+	})
+	if err != nil {
+		return "", engineFault(ctx, "", "ask the engine for its version", err)
+	}
+	for _, component := range v.Components {
+		if strings.HasPrefix(component.Name, "Podman") {
+			return "Podman " + component.Version, nil
+		}
+	}
+	return "Docker Engine " + v.Version, nil
+}
+
+// Apply implements activities.Provider.
+func (p *Provider) Apply(ctx context.Context, desired plan.Desired, secrets activities.Secrets, progress activities.Progress) (schemas.Outputs, error) {
+	if err := p.mine(desired.Target); err != nil {
+		return nil, err
+	}
+	say, stop := narrate(progress)
+	defer stop()
+	unlock, err := p.locks.lock(ctx, desired.Target, say)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+
+	outputs, err := p.Outputs(desired)
+	if err != nil {
+		return nil, err
+	}
+	switch desired.Type {
+	case schemas.TypeNetwork:
+		err = p.applyNetwork(ctx, desired, outputs, say)
+	case schemas.TypeStorage:
+		err = p.applyStorage(ctx, desired, outputs, say)
+	case schemas.TypeCompute:
+		err = p.applyCompute(ctx, desired, outputs, secrets, say)
+	case schemas.TypeDatabase:
+		err = p.applyDatabase(ctx, desired, outputs, secrets, say)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return outputs, nil
+}
+
+// mine refuses a target of another provider: its labels would make objects that
+// this provider could not find again.
+func (p *Provider) mine(t plan.Target) error {
+	if t.Provider == p.name {
+		return nil
+	}
+	return &activities.Fault{Kind: activities.Invalid, Resource: t.Resource,
+		Message: fmt.Sprintf("belongs to provider %q, but this is provider %q", t.Provider, p.name)}
+}

@@ -1,0 +1,199 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"windlass/activities"
+	"windlass/plan"
+)
+
+// patientRestarts is after how many restarts by the engine a replica that never
+// became healthy is given up.
+const patientRestarts = 3
+
+// replica brings one index of a workload to its declared container.
+type replica struct {
+	provider *Provider
+	workload *workload
+	index    int
+	secrets  activities.Secrets
+	say      activities.Progress
+}
+
+// apply leaves one container for the index: the declared one, ready. The new
+// container is healthy before those of other versions end, unless both need the
+// same volume or port: then the others are stopped first, but kept until the new
+// one is healthy. A new container that fails is left as evidence; the next apply
+// makes it anew, or removes it when it is of another version by then.
+func (r *replica) apply(ctx context.Context, existing []listed) error {
+	w, p := r.workload, r.provider
+	var (
+		wanted string
+		others []listed
+	)
+	for _, c := range existing {
+		if c.name() == containerName(w.desired, r.index) && c.Labels[activities.LabelSpec] == w.desired.SpecHash {
+			wanted = c.ID
+		} else {
+			others = append(others, c)
+		}
+	}
+	if w.exclusive {
+		for _, c := range others {
+			if !c.running() {
+				continue
+			}
+			if err := p.stop(ctx, w.desired.Resource, c, r.say); err != nil {
+				return err
+			}
+		}
+	}
+	if err := r.ready(ctx, wanted); err != nil {
+		return err
+	}
+	for _, c := range others {
+		if err := p.remove(ctx, w.desired.Target, c, r.say); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ready returns when the declared container is ready. One that was there before
+// (id is not empty) and turns out to be unwell is made anew once.
+func (r *replica) ready(ctx context.Context, id string) error {
+	if id != "" {
+		adopted, err := r.adopt(ctx, id)
+		if err != nil {
+			return err
+		}
+		if adopted {
+			if err := r.await(ctx, id, true); !activities.IsKind(err, activities.Unhealthy) {
+				return err
+			}
+		}
+		if err := r.discard(ctx, id); err != nil {
+			return err
+		}
+	}
+	id, err := r.make(ctx)
+	if err != nil {
+		return err
+	}
+	return r.await(ctx, id, false)
+}
+
+// adopt gets a container of an earlier call to run, or reports that it is to be
+// made anew: it failed, or cannot be started any more.
+func (r *replica) adopt(ctx context.Context, id string) (bool, error) {
+	w, p := r.workload, r.provider
+	c, err := p.inspect(ctx, w.desired.Resource, id)
+	if err != nil || c == nil {
+		return false, err
+	}
+	switch containerState(c.State, w.host.RestartPolicy.Name) {
+	case plan.ContainerRunning:
+		unhealthy := w.health != nil && w.health.Exec != nil && c.State.Health != nil && c.State.Health.Status == container.Unhealthy
+		return !unhealthy, nil
+	case plan.ContainerPaused:
+		r.say(r.title() + ": resuming")
+		_, err := settle(ctx, func(ctx context.Context) (client.ContainerUnpauseResult, error) {
+			return p.engine.ContainerUnpause(ctx, id, client.ContainerUnpauseOptions{})
+		})
+		if err != nil {
+			return false, engineFault(ctx, w.desired.Resource, "resume "+r.title(), err)
+		}
+		return true, nil
+	case plan.ContainerRestarting:
+		return c.RestartCount < patientRestarts, nil
+	case plan.ContainerCreated, plan.ContainerStopped:
+		release, err := p.slot(ctx, r.title(), r.say)
+		if err != nil {
+			return false, err
+		}
+		defer release()
+		err = r.start(ctx, id)
+		if activities.IsKind(err, activities.NotFound) || activities.IsKind(err, activities.Invalid) {
+			// What it was made with, such as its network, is gone.
+			return false, nil
+		}
+		return true, err
+	default:
+		return false, nil
+	}
+}
+
+// discard removes the declared container, so that it can be made anew.
+func (r *replica) discard(ctx context.Context, id string) error {
+	c := listed{container.Summary{ID: id, Names: []string{containerName(r.workload.desired, r.index)}, State: container.StateRunning}}
+	return r.provider.remove(ctx, r.workload.desired.Target, c, r.say)
+}
+
+// make creates and starts the declared container. One that a lost answer left
+// behind is adopted.
+func (r *replica) make(ctx context.Context) (string, error) {
+	w, p := r.workload, r.provider
+	release, err := p.slot(ctx, r.title(), r.say)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	r.say(fmt.Sprintf("creating %s", r.title()))
+	options := w.create(r.index)
+	for {
+		made, err := settle(ctx, func(ctx context.Context) (client.ContainerCreateResult, error) {
+			return p.engine.ContainerCreate(ctx, options)
+		})
+		if err == nil {
+			p.logger.Info("created container", "container", options.Name, "image", options.Config.Image)
+			return made.ID, r.start(ctx, made.ID)
+		}
+		if !errdefs.IsConflict(err) && !containsAny(err.Error(), "is already in use by") {
+			return "", r.createFault(ctx, err)
+		}
+		found, inspectErr := p.inspect(ctx, w.desired.Resource, options.Name)
+		switch {
+		case inspectErr != nil:
+			return "", inspectErr
+		case found != nil && (!owned(found.Config.Labels, w.desired.Target) || found.Config.Labels[activities.LabelSpec] != w.desired.SpecHash):
+			return "", foreign(w.desired.Resource, "container", options.Name)
+		case found != nil && found.State.Status != container.StateRemoving && found.State.Status != container.StateDead:
+			return found.ID, r.start(ctx, found.ID)
+		}
+		r.say("waiting until the former " + r.title() + " is removed")
+		if err := pause(ctx, releaseInterval, w.desired.Resource); err != nil {
+			return "", err
+		}
+	}
+}
+
+// start joins the container to its networks and starts it.
+func (r *replica) start(ctx context.Context, id string) error {
+	w, p := r.workload, r.provider
+	for i := 1; i < len(w.networks); i++ {
+		name := w.networks[i]
+		err := p.connect(ctx, w.desired.Resource, name, id, networkAliases(name, w.desired.Resource, r.index))
+		if activities.IsKind(err, activities.NotFound) {
+			return r.missingNetwork(i, err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	r.say("starting " + r.title())
+	_, err := settle(ctx, func(ctx context.Context) (client.ContainerStartResult, error) {
+		return p.engine.ContainerStart(ctx, id, client.ContainerStartOptions{})
+	})
+	if err != nil {
+		return r.startFault(ctx, err)
+	}
+	return nil
+}
+
+// title names the replica in messages to people.
+func (r *replica) title() string { return fmt.Sprintf("replica %d", r.index) }

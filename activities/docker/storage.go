@@ -1,0 +1,157 @@
+package docker
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"maps"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/volume"
+	"github.com/moby/moby/client"
+
+	"windlass/activities"
+	"windlass/plan"
+	"windlass/schemas"
+)
+
+// defaultDriver is the volume driver of a Storage that names none.
+const defaultDriver = "local"
+
+// applyStorage makes the volume. A volume cannot be changed, and making it anew
+// would lose its data, so that another declaration of an existing one is refused.
+func (p *Provider) applyStorage(ctx context.Context, d plan.Desired, outputs schemas.Outputs, say activities.Progress) error {
+	declared, err := decode[schemas.Storage](d)
+	if err != nil {
+		return err
+	}
+	found, err := p.ensureVolume(ctx, d, objectName(d.Target), declared, outputs, say)
+	if err != nil || found.Labels[activities.LabelSpec] == d.SpecHash {
+		return err
+	}
+	field := "properties.labels"
+	switch {
+	case found.Driver != cmp.Or(declared.Driver, defaultDriver):
+		field = "properties.driver"
+	case !maps.Equal(found.Options, declared.Options):
+		field = "properties.options"
+	}
+	return &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: field,
+		Message: fmt.Sprintf("volume %q exists with another declaration, and the engine cannot change a volume", found.Name),
+		Hint:    "go back to the former declaration, or declare a Storage of another name and move the data"}
+}
+
+// ensureVolume returns the volume of that name, which it makes when there is none.
+func (p *Provider) ensureVolume(ctx context.Context, d plan.Desired, name string, declared schemas.Storage, outputs schemas.Outputs, say activities.Progress) (volume.Volume, error) {
+	found, err := p.volume(ctx, d.Resource, name)
+	if err != nil {
+		return volume.Volume{}, err
+	}
+	if found == nil {
+		labels, err := objectLabels(d, outputs, declared.Labels)
+		if err != nil {
+			return volume.Volume{}, err
+		}
+		say("creating volume " + name)
+		// A name that was taken meanwhile is no error for the engine: the answer is
+		// then that other volume, and its labels tell.
+		made, err := settle(ctx, func(ctx context.Context) (client.VolumeCreateResult, error) {
+			return p.engine.VolumeCreate(ctx, client.VolumeCreateOptions{
+				Name: name, Driver: cmp.Or(declared.Driver, defaultDriver), DriverOpts: declared.Options, Labels: labels,
+			})
+		})
+		if err != nil {
+			return volume.Volume{}, storageFault(ctx, d, err)
+		}
+		p.logger.Info("created volume", "volume", name)
+		found = &made.Volume
+	}
+	if !owned(found.Labels, d.Target) {
+		return volume.Volume{}, foreign(d.Resource, "volume", name)
+	}
+	return *found, nil
+}
+
+func storageFault(ctx context.Context, d plan.Desired, err error) error {
+	switch {
+	case containsAny(err.Error(), "error looking up volume plugin", "plugin not found", "no such plugin"):
+		return &activities.Fault{Kind: activities.NotFound, Resource: d.Resource, Field: "properties.driver",
+			Message: "the engine has no such volume driver: " + engineMessage(err), Hint: "install the driver's plugin, or use local", Err: err}
+	case containsAny(err.Error(), "invalid option"):
+		return &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: "properties.options",
+			Message: engineMessage(err), Hint: "see the options of the volume driver", Err: err}
+	default:
+		return engineFault(ctx, d.Resource, "create the volume", err)
+	}
+}
+
+// volume returns the volume of that name, or nil.
+func (p *Provider) volume(ctx context.Context, resource, name string) (*volume.Volume, error) {
+	found, err := read(ctx, func(ctx context.Context) (client.VolumeInspectResult, error) {
+		return p.engine.VolumeInspect(ctx, name, client.VolumeInspectOptions{})
+	})
+	if errdefs.IsNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, engineFault(ctx, resource, "inspect volume "+name, err)
+	}
+	return &found.Volume, nil
+}
+
+// removeVolume removes a volume that is the target's.
+func (p *Provider) removeVolume(ctx context.Context, t plan.Target, name string, say activities.Progress) error {
+	deadline := time.Now().Add(releasePatience)
+	for {
+		_, err := settle(ctx, func(ctx context.Context) (client.VolumeRemoveResult, error) {
+			return p.engine.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
+		})
+		if err == nil {
+			p.logger.Info("removed volume", "volume", name)
+			return nil
+		}
+		if errdefs.IsNotFound(err) {
+			return nil
+		}
+		if !errdefs.IsConflict(err) {
+			return engineFault(ctx, t.Resource, "remove volume "+name, err)
+		}
+		users, listErr := p.volumeUsers(ctx, t, name)
+		if listErr != nil {
+			return listErr
+		}
+		if len(users) > 0 {
+			return &activities.Fault{Kind: activities.Conflict, Resource: t.Resource,
+				Message: fmt.Sprintf("volume %q is in use by %s", name, strings.Join(users, ", ")),
+				Hint:    "remove these containers"}
+		}
+		if time.Now().After(deadline) {
+			return engineFault(ctx, t.Resource, "remove volume "+name, err)
+		}
+		say("waiting until volume " + name + " is free")
+		if err := pause(ctx, releaseInterval, t.Resource); err != nil {
+			return err
+		}
+	}
+}
+
+// volumeUsers names the containers that mount the volume, running or not, apart
+// from those that are being removed.
+func (p *Provider) volumeUsers(ctx context.Context, t plan.Target, name string) ([]string, error) {
+	list, err := read(ctx, func(ctx context.Context) (client.ContainerListResult, error) {
+		return p.engine.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("volume", name)})
+	})
+	if err != nil {
+		return nil, engineFault(ctx, t.Resource, "list the containers of volume "+name, err)
+	}
+	var users []string
+	for _, c := range list.Items {
+		if c.State != container.StateRemoving {
+			users = append(users, listed{c}.name())
+		}
+	}
+	return users, nil
+}

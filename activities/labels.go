@@ -1,0 +1,62 @@
+package activities
+
+import (
+	"strconv"
+	"strings"
+
+	"windlass/plan"
+)
+
+// The labels that every provider puts on every object that it makes. Reality is
+// the state: these labels are how objects are found again, and an object without
+// them is never touched. Keys that start with LabelPrefix belong to Windlass;
+// labels from a document may not use them.
+const (
+	LabelPrefix         = "io.windlass."
+	LabelEnvironment    = LabelPrefix + "environment"
+	LabelInfrastructure = LabelPrefix + "infrastructure"
+	LabelResource       = LabelPrefix + "resource"
+	LabelType           = LabelPrefix + "type"
+	// LabelProvider is the provider's name, so that two providers that reach the
+	// same place do not take each other's objects for their own.
+	LabelProvider = LabelPrefix + "provider"
+	// LabelReplica is the index of a replica, from 0; other objects lack it.
+	LabelReplica = LabelPrefix + "replica"
+	// LabelReplicas is how many replicas were declared, so that one that is gone is missed.
+	LabelReplicas = LabelPrefix + "replicas"
+	// LabelRevision is the revision that made the object.
+	LabelRevision = LabelPrefix + "revision"
+	// LabelSpec is the spec hash of the declaration that made the object.
+	LabelSpec = LabelPrefix + "spec"
+	// LabelDependsOn names the resources that must be ready first, separated by commas.
+	LabelDependsOn = LabelPrefix + "dependson"
+	// LabelOutputs are the outputs of the resource as a JSON object. Where a
+	// secret belongs they hold its placeholder.
+	LabelOutputs = LabelPrefix + "outputs"
+	// LabelHealth is the health check as a JSON object, for the checks that the
+	// provider runs itself.
+	LabelHealth = LabelPrefix + "health"
+	// LabelNetworks names the networks that a replica joins, separated by commas.
+	LabelNetworks = LabelPrefix + "networks"
+)
+
+// IdentityLabels are the labels that decide whom an object belongs to.
+func IdentityLabels(t plan.Target) map[string]string {
+	return map[string]string{
+		LabelEnvironment:    t.Environment,
+		LabelInfrastructure: t.Infrastructure,
+		LabelResource:       t.Resource,
+		LabelType:           string(t.Type),
+		LabelProvider:       t.Provider,
+	}
+}
+
+// DeclarationLabels are the identity labels together with those that say which
+// declaration made the object.
+func DeclarationLabels(d plan.Desired) map[string]string {
+	labels := IdentityLabels(d.Target)
+	labels[LabelRevision] = strconv.Itoa(d.Revision)
+	labels[LabelSpec] = d.SpecHash
+	labels[LabelDependsOn] = strings.Join(d.DependsOn, ",")
+	return labels
+}
