@@ -73,12 +73,12 @@ func NewCommand(run WorkerFunc) *cobra.Command {
 		RunE: func(command *cobra.Command, _ []string) error {
 			ctx, restore := signal.NotifyContext(command.Context(), os.Interrupt, syscall.SIGTERM)
 			defer restore()
-			// From the first signal on the next one has its usual effect, which is to end the process.
+			// The next signal has its usual effect, which is to end the process.
 			context.AfterFunc(ctx, restore)
 			if o.noWorker {
 				run = nil
 			}
-			return o.run(ctx, run, command.OutOrStdout(), command.ErrOrStderr())
+			return o.run(ctx, restore, run, command.OutOrStdout(), command.ErrOrStderr())
 		},
 	}
 	flags := command.Flags()
@@ -96,7 +96,8 @@ func NewCommand(run WorkerFunc) *cobra.Command {
 	return command
 }
 
-func (o options) run(ctx context.Context, run WorkerFunc, stdout, stderr io.Writer) error {
+// run starts everything and returns when all has ended. Restore gives interrupts their usual effect back.
+func (o options) run(ctx context.Context, restore func(), run WorkerFunc, stdout, stderr io.Writer) error {
 	began := time.Now()
 	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: o.logLevel}))
 	config := o.stack
@@ -127,8 +128,9 @@ func (o options) run(ctx context.Context, run WorkerFunc, stdout, stderr io.Writ
 	workerCtx, stopWorker := context.WithCancel(ctx)
 	defer stopWorker()
 	w := &runningWorker{ready: make(chan struct{}), ended: make(chan struct{})}
+	state := "running"
 	if run == nil {
-		fmt.Fprintln(stdout, "worker          none")
+		state = "none"
 		close(w.ready)
 	} else {
 		worker := o.worker
@@ -137,10 +139,7 @@ func (o options) run(ctx context.Context, run WorkerFunc, stdout, stderr io.Writ
 		worker.Namespace = s.Namespace()
 		worker.DataDir = config.DataDir
 		worker.Logger = log
-		worker.Ready = sync.OnceFunc(func() {
-			fmt.Fprintln(stdout, "worker          running")
-			close(w.ready)
-		})
+		worker.Ready = sync.OnceFunc(func() { close(w.ready) })
 		go func() {
 			w.err = run(workerCtx, worker)
 			close(w.ended)
@@ -148,8 +147,13 @@ func (o options) run(ctx context.Context, run WorkerFunc, stdout, stderr io.Writ
 	}
 
 	err = w.attend(ctx, s.Failed(), func() {
+		fmt.Fprintf(stdout, "worker          %s\n", state)
 		fmt.Fprintf(stdout, "ready in %.2f s\n", time.Since(began).Seconds())
 	})
+	if ctx.Err() != nil {
+		restore()
+		fmt.Fprintln(stdout, "stopping; interrupt again to end at once")
+	}
 	stopCtx, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopTimeout)
 	defer cancel()
 	if run != nil {

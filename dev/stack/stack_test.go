@@ -78,6 +78,7 @@ func startWorker(t *testing.T, c client.Client) worker.Worker {
 }
 
 func TestARestartedStackResumesWhatWasOpen(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	ctx := t.Context()
 
@@ -113,6 +114,7 @@ func TestARestartedStackResumesWhatWasOpen(t *testing.T) {
 }
 
 func TestTwoStacksRunInOneProcess(t *testing.T) {
+	t.Parallel()
 	one := start(t, stack.Config{DataDir: t.TempDir()})
 	two := start(t, stack.Config{DataDir: t.TempDir()})
 	require.NotEqual(t, one.NATSURL(), two.NATSURL())
@@ -127,6 +129,7 @@ func TestTwoStacksRunInOneProcess(t *testing.T) {
 }
 
 func TestNATSIsReachedWithoutAPort(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{DataDir: t.TempDir()})
 	js := dialJetStream(t, s, nats.InProcessServer(s))
 	require.NoError(t, js.Conn().FlushTimeout(10*time.Second))
@@ -139,6 +142,7 @@ func TestNATSIsReachedWithoutAPort(t *testing.T) {
 }
 
 func TestTheWebUIAnswers(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{DataDir: t.TempDir(), UI: true})
 	for _, path := range []string{"/", "/api/v1/namespaces/default"} {
 		response, err := http.Get(s.UIURL() + path)
@@ -149,6 +153,7 @@ func TestTheWebUIAnswers(t *testing.T) {
 }
 
 func TestTheDataDirectoryIsPrivate(t *testing.T) {
+	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "state", "with ? and # and %41")
 	start(t, stack.Config{DataDir: dir})
 	info, err := os.Stat(dir)
@@ -158,6 +163,7 @@ func TestTheDataDirectoryIsPrivate(t *testing.T) {
 }
 
 func TestAnAddressThatIsTakenIsNamed(t *testing.T) {
+	t.Parallel()
 	taken, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = taken.Close() })
@@ -169,6 +175,7 @@ func TestAnAddressThatIsTakenIsNamed(t *testing.T) {
 		"web UI":   {UIAddress: address, UI: true},
 	} {
 		t.Run(server, func(t *testing.T) {
+			t.Parallel()
 			c.DataDir = t.TempDir()
 			_, err := stack.Start(t.Context(), c)
 			var addressError *stack.AddressError
@@ -181,11 +188,13 @@ func TestAnAddressThatIsTakenIsNamed(t *testing.T) {
 }
 
 func TestAStackCannotStartWithoutADirectory(t *testing.T) {
+	t.Parallel()
 	_, err := stack.Start(t.Context(), stack.Config{})
 	require.ErrorContains(t, err, "data directory")
 }
 
 func TestStopCanBeCalledTwice(t *testing.T) {
+	t.Parallel()
 	s := start(t, stack.Config{DataDir: t.TempDir()})
 	require.NoError(t, stop(s))
 	require.NoError(t, stop(s))
