@@ -26,7 +26,7 @@ with --wait, it shows what became of it.`,
 		Example: `  windlass deploy users.yaml --wait
   windlass deploy service.yaml --set image=registry.example/users:1.2.0 --wait --timeout 5m
   windlass deploy users.yaml --id "$CI_PIPELINE_ID" --wait -o json`,
-		Args: cobra.ExactArgs(1),
+		Args: argument("FILE"),
 	}
 	parameters.register(cmd)
 	wait.register(cmd)

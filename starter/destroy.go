@@ -24,7 +24,7 @@ func newDestroy(a *app) *cobra.Command {
 		Short: "Destroy an Infrastructure and everything in it",
 		Long: `Sends the command to remove everything that was deployed as ENV/NAME, its volumes
 and their data too. Asks before on a terminal; elsewhere --yes is needed.`,
-		Args:              cobra.ExactArgs(1),
+		Args:              argument("ENV/NAME"),
 		ValidArgsFunction: a.completeScope,
 	}
 	wait.register(cmd)

@@ -33,7 +33,7 @@ of all. With --follow it goes on with new ones until Ctrl-C; without --since it
 then starts with new ones.`,
 		Example: `  windlass events staging/users --since 10m
   windlass events --follow --type deployment,resource.failed -o json`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              optional(1),
 		ValidArgsFunction: a.completeScope,
 	}
 	cmd.Flags().BoolVarP(&follow, "follow", "f", false, "go on with new events until Ctrl-C")

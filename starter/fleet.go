@@ -51,9 +51,13 @@ func (f *fleet) render(now time.Time, height int) []line {
 	if len(f.trees) == 0 {
 		return []line{{{"no Infrastructure yet", dim}}}
 	}
+	scopes, width := f.scopes(), 0
+	for _, scope := range scopes {
+		width = max(width, len(scope.String()))
+	}
 	var lines []line
-	for _, scope := range f.scopes() {
-		lines = append(lines, f.trees[scope].summary(now))
+	for _, scope := range scopes {
+		lines = append(lines, f.trees[scope].summary(now, width))
 	}
 	return bound(lines, height)
 }
@@ -68,8 +72,8 @@ func (f *fleet) scopes() []schemas.Scope {
 }
 
 // summary is the header of a tree with what moves in it.
-func (t *tree) summary(now time.Time) line {
-	l := t.header(now)
+func (t *tree) summary(now time.Time, width int) line {
+	l := t.header(now, width)
 	var moving []string
 	for _, r := range t.rows {
 		switch r.state {

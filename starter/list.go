@@ -13,7 +13,7 @@ func newList(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "list",
 		Short: "List the Infrastructures",
-		Args:  cobra.NoArgs,
+		Args:  optional(0),
 	}
 	cmd.Flags().StringVarP(&request.Environment, "environment", "e", "", "only those of this environment")
 	cmd.Flags().BoolVar(&request.Destroyed, "destroyed", false, "also those that were destroyed")

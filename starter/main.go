@@ -20,9 +20,13 @@ func Main(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 	root.SetIn(stdin)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	err := root.ExecuteContext(ctx)
-	// What cobra itself refuses carries no exit code: it is about the command line.
-	return int(a.finish(err, codeOf(err, ExitUsage)))
+	cmd, err := root.ExecuteContextC(ctx)
+	var exit *exitError
+	if err != nil && !errors.As(err, &exit) {
+		// What cobra itself refuses is about the command line.
+		err = exitf(ExitUsage, "%w; see %s --help", err, cmd.CommandPath())
+	}
+	return int(a.finish(err))
 }
 
 // app is what the sub-commands share: the streams and the flags of all of them.
@@ -39,16 +43,14 @@ type app struct {
 }
 
 // finish tells the error and ends the JSON lines.
-func (a *app) finish(err error, code ExitCode) ExitCode {
+func (a *app) finish(err error) ExitCode {
+	code := codeOf(err, ExitInternal)
 	if err == nil {
 		return code
 	}
 	var exit *exitError
 	if !errors.As(err, &exit) || !exit.told {
 		fmt.Fprintf(a.stderr, "windlass: %s\n", printable(err.Error()))
-		if code == ExitUsage {
-			fmt.Fprintln(a.stderr, `Run "windlass help" for the commands and flags.`)
-		}
 	}
 	if a.json != nil && !a.json.ended {
 		a.json.result(result{Result: code.String(), ExitCode: int(code), Error: err.Error()})

@@ -14,15 +14,18 @@ var spinner = []string{"⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "
 // spinnerStep is how long one image of the spinner stays.
 const spinnerStep = 100 * time.Millisecond
 
+// notBegun is the state of what still waited when the deployment ended.
+const notBegun = "not begun"
+
 // render draws the tree as it is at now. A height above 0 bounds the lines: then
 // resources at rest are folded into one line, so that what moves stays in sight.
 func (t *tree) render(now time.Time, height int) []line {
-	lines := []line{t.header(now)}
+	lines := []line{t.header(now, 0)}
 	rows, folded := t.rows, 0
 	if height > 0 && len(rows)+1 > height {
 		rows, folded = t.fold(height - 2)
 	}
-	nameWidth, stateWidth := 4, len("creating")
+	nameWidth, stateWidth := 4, len(notBegun)
 	for _, r := range rows {
 		nameWidth = min(max(nameWidth, len([]rune(r.name))), 24)
 	}
@@ -48,9 +51,10 @@ func bound(lines []line, height int) []line {
 	return append(cut[:len(cut):len(cut)], line{{fmt.Sprintf("  … %d more lines", len(lines)-len(cut)), dim}})
 }
 
-// header is the line above the resources.
-func (t *tree) header(now time.Time) line {
-	l := line{{t.scope.String(), bold}}
+// header is the line above the resources; the name fills at least that width.
+func (t *tree) header(now time.Time, width int) line {
+	name := t.scope.String()
+	l := line{{pad(name, max(width, len(name))), bold}}
 	if t.revision > 0 {
 		l = append(l, span{fmt.Sprintf("  revision %d", t.revision), plain})
 	}
@@ -78,14 +82,22 @@ func (t *tree) header(now time.Time) line {
 // rowLine is the line of one resource.
 func (t *tree) rowLine(r *row, now time.Time, nameWidth, stateWidth int) line {
 	symbol, paint := stateSymbol(r.state, now)
+	state, over := string(r.state), !t.ended.IsZero()
+	switch {
+	case over && r.state == waiting:
+		state = notBegun
+	case over && symbol == spin(now):
+		symbol = "◌" // nobody works on it any more
+	}
 	l := line{
 		{symbol + " ", paint},
 		{pad(r.name, nameWidth) + "  ", plain},
 		{pad(string(r.kind), len(schemas.TypeDatabase)) + "  ", dim},
-		{pad(string(r.state), stateWidth) + "  ", paint},
+		{pad(state, stateWidth) + "  ", paint},
 		{pad(age(r.since, now), 4) + "  ", dim},
 	}
 	switch blockers := t.blockers(r); {
+	case over && r.failure == nil:
 	case r.failure != nil:
 		l = append(l, span{printable(r.failure.Message), red})
 	case r.state == waiting && len(blockers) > 0:
@@ -131,9 +143,13 @@ func stateSymbol(s schemas.ResourceState, now time.Time) (string, colour) {
 	case schemas.ResourceDeleted:
 		return "−", dim
 	case schemas.ResourceCreating, schemas.ResourceUpdating, schemas.ResourceDeleting:
-		return spinner[int(now.UnixNano()/int64(spinnerStep))%len(spinner)], cyan
+		return spin(now), cyan
 	}
 	return "○", dim
+}
+
+func spin(now time.Time) string {
+	return spinner[int(now.UnixNano()/int64(spinnerStep))%len(spinner)]
 }
 
 func headerColour(state string) colour {

@@ -21,7 +21,7 @@ func newStatus(a *app) *cobra.Command {
 		Long: `Shows what is recorded of an Infrastructure: its resources with state, age,
 revision and outputs, and its failures with their evidence. With --live the
 worker also asks the container engines for the replicas and what they use.`,
-		Args:              cobra.ExactArgs(1),
+		Args:              argument("ENV/NAME"),
 		ValidArgsFunction: a.completeScope,
 	}
 	cmd.Flags().BoolVar(&live, "live", false, "also the replicas with health, CPU, memory and network; takes a second or more")

@@ -14,7 +14,7 @@ func newValidate(a *app) *cobra.Command {
 		Short: "Check a document without sending it",
 		Long: `Checks the document with the parser of the worker and prints everything that is
 wrong as FILE:LINE:COLUMN: field: reason. FILE "-" is stdin. Asks nothing of NATS.`,
-		Args: cobra.ExactArgs(1),
+		Args: argument("FILE"),
 	}
 	flags.register(cmd)
 	cmd.RunE = a.run(func(_ context.Context, args []string) error {

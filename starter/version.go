@@ -18,7 +18,7 @@ func newVersion(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "version",
 		Short: "Show the version of the command and of the worker",
-		Args:  cobra.NoArgs,
+		Args:  optional(0),
 	}
 	cmd.Flags().BoolVar(&client, "client", false, "only that of the command; asks nobody")
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) error {

@@ -19,7 +19,7 @@ func newWatch(a *app) *cobra.Command {
 		Long: `Shows an Infrastructure with its resources, or every Infrastructure with one line
 each, and follows them until Ctrl-C. On a terminal the picture changes in place;
 elsewhere there is one line per event.`,
-		Args:              cobra.MaximumNArgs(1),
+		Args:              optional(1),
 		ValidArgsFunction: a.completeScope,
 	}
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
