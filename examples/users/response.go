@@ -51,6 +51,8 @@ func writeError(w http.ResponseWriter, r *http.Request, logger *slog.Logger, err
 		writeJSON(w, http.StatusNotFound, problem{Error: err.Error(), RequestID: id})
 	case errors.Is(err, errEmailTaken):
 		writeJSON(w, http.StatusConflict, problem{Error: err.Error(), Field: "email", RequestID: id})
+	case r.Context().Err() != nil:
+		// The caller went away and took the query along; that is no fault and has no reader.
 	default:
 		logger.ErrorContext(r.Context(), "request failed", "requestId", id, "error", err)
 		writeJSON(w, http.StatusInternalServerError, problem{Error: "internal error", RequestID: id})
