@@ -131,4 +131,7 @@ type CommandReference struct {
 	TraceParent string `json:"traceparent,omitempty"`
 	// Revision refers to the stored document.
 	Revision string `json:"revision"`
+	// LastRevision is the newest revision number that records knew when the
+	// command was accepted; 0 when they knew none.
+	LastRevision int `json:"lastRevision,omitempty"`
 }

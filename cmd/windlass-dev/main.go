@@ -10,7 +10,7 @@ import (
 )
 
 func main() {
-	if err := dev.NewCommand(nil).Execute(); err != nil {
+	if err := dev.NewCommand(dev.RunWorker).Execute(); err != nil {
 		fmt.Fprintln(os.Stderr, "windlass-dev:", strings.ReplaceAll(err.Error(), "\n", "; "))
 		os.Exit(1)
 	}

@@ -1,0 +1,65 @@
+// Package worker assembles workflows, activities, the trigger and the query API
+// and runs them. More workers on the same servers share the work.
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+
+	"windlass/activities"
+)
+
+// TaskQueue is the Temporal task queue of all workers.
+const TaskQueue = "windlass"
+
+// Config says where a worker finds what it needs.
+type Config struct {
+	// NATSURL and NATSCredentials (a file, may be empty) lead to NATS.
+	NATSURL         string
+	NATSCredentials string
+	// TemporalAddress is host:port, Namespace the Temporal namespace.
+	TemporalAddress string
+	Namespace       string
+	// MasterKeyFile holds the key that generated credentials are derived from; all
+	// workers of one installation need the same. See LoadMasterKey.
+	MasterKeyFile string
+	// SecretsDir holds one file for each ${secret.NAME}; empty means none.
+	SecretsDir string
+	// DockerHost and PostgresImage configure the provider "docker"; empty means
+	// that provider's defaults.
+	DockerHost    string
+	PostgresImage string
+	// Logger must be set.
+	Logger *slog.Logger
+	// Ready is called once, when the worker takes commands; may be nil.
+	Ready func()
+}
+
+// LoadMasterKey reads the master key from a file. A missing file, or one that
+// others may read, is an error that says what to do.
+func LoadMasterKey(path string) ([]byte, error) {
+	if path == "" {
+		return nil, errors.New("no master key: give --master-key-file")
+	}
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("the master key file %s does not exist; make one with: (umask 077; head -c %d /dev/urandom > %s)", path, activities.MasterKeySize, path)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("master key: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return nil, fmt.Errorf("the master key file %s can be read by others; run: chmod 600 %s", path, path)
+	}
+	key, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("master key: %w", err)
+	}
+	if len(key) < activities.MasterKeySize {
+		return nil, fmt.Errorf("the master key file %s holds %d bytes; at least %d are needed", path, len(key), activities.MasterKeySize)
+	}
+	return key, nil
+}

@@ -1,0 +1,197 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"log/slog"
+	"sort"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/micro"
+
+	"windlass/activities"
+	"windlass/events"
+	"windlass/plan"
+	"windlass/schemas"
+)
+
+// queryTimeout bounds one answer.
+const queryTimeout = 10 * time.Second
+
+// queries answers the questions of people and of the windlass command.
+type queries struct {
+	records   *events.Records
+	providers activities.Providers
+	logger    *slog.Logger
+}
+
+// failure is an answer that could not be given.
+type failure struct {
+	code   int
+	reason string
+}
+
+// Error is the reason.
+func (f *failure) Error() string { return f.reason }
+
+// serve registers the questions as a NATS service; every worker answers, NATS
+// picks one.
+func (q *queries) serve(conn *nats.Conn) (micro.Service, error) {
+	service, err := micro.AddService(conn, micro.Config{
+		Name: schemas.QueryService, Version: "1.0.0", Description: "Answers questions about infrastructures",
+		ErrorHandler: func(_ micro.Service, err *micro.NATSError) {
+			q.logger.Error("the query service lost a subject", "subject", err.Subject, "error", err.Description)
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("query service: %w", err)
+	}
+	for name, endpoint := range map[string]struct {
+		subject string
+		answer  func(context.Context, []byte) (any, error)
+	}{
+		"list":    {schemas.QueryList, q.list},
+		"status":  {schemas.QueryStatus, q.status},
+		"version": {schemas.QueryVersion, q.version},
+	} {
+		// A slow engine must not hold up the next question.
+		handler := micro.HandlerFunc(func(request micro.Request) { go q.respond(request, endpoint.answer) })
+		if err := service.AddEndpoint(name, handler, micro.WithEndpointSubject(endpoint.subject)); err != nil {
+			return nil, fmt.Errorf("query service: %s: %w", name, err)
+		}
+	}
+	return service, nil
+}
+
+func (q *queries) respond(request micro.Request, answer func(context.Context, []byte) (any, error)) {
+	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
+	defer cancel()
+	value, err := answer(ctx, request.Data())
+	if err != nil {
+		code := 503
+		if f, ok := err.(*failure); ok {
+			code = f.code
+		}
+		if err := request.Error(strconv.Itoa(code), err.Error(), nil); err != nil {
+			q.logger.Warn("a question stays without an answer", "error", err)
+		}
+		return
+	}
+	if err := request.RespondJSON(value); err != nil {
+		q.logger.Warn("a question stays without an answer", "error", err)
+	}
+}
+
+func read(data []byte, request any) error {
+	if len(data) == 0 {
+		return nil
+	}
+	if err := json.Unmarshal(data, request); err != nil {
+		return &failure{400, "the question is not valid JSON: " + err.Error()}
+	}
+	return nil
+}
+
+func (q *queries) list(ctx context.Context, data []byte) (any, error) {
+	var request schemas.ListRequest
+	if err := read(data, &request); err != nil {
+		return nil, err
+	}
+	all, err := q.records.Infrastructures(ctx)
+	if err != nil {
+		return nil, err
+	}
+	answer := schemas.ListAnswer{Infrastructures: []schemas.InfrastructureRecord{}}
+	for _, r := range all {
+		if (request.Environment == "" || r.Environment == request.Environment) && (request.Destroyed || r.State != schemas.InfrastructureDestroyed) {
+			answer.Infrastructures = append(answer.Infrastructures, r)
+		}
+	}
+	return answer, nil
+}
+
+func (q *queries) status(ctx context.Context, data []byte) (any, error) {
+	var request schemas.StatusRequest
+	if err := read(data, &request); err != nil {
+		return nil, err
+	}
+	record, err := q.records.Infrastructure(ctx, request.Scope)
+	if err != nil {
+		return nil, err
+	}
+	if record == nil {
+		return nil, &failure{404, fmt.Sprintf("no infrastructure %s is known", request.Scope)}
+	}
+	resources, err := q.records.Resources(ctx, request.Scope)
+	if err != nil {
+		return nil, err
+	}
+	answer := schemas.StatusAnswer{Infrastructure: *record, Resources: resources}
+	if request.Live {
+		if answer.Replicas, err = q.replicas(ctx, request.Scope); err != nil {
+			return nil, err
+		}
+	}
+	return answer, nil
+}
+
+// replicas asks every provider for what runs, and measures it.
+func (q *queries) replicas(ctx context.Context, scope schemas.Scope) ([]schemas.ReplicaStatus, error) {
+	all := []schemas.ReplicaStatus{}
+	for _, provider := range q.providers {
+		observed, err := provider.Observe(ctx, scope)
+		if err != nil {
+			return nil, err
+		}
+		for _, o := range observed {
+			if len(o.Replicas) == 0 {
+				continue
+			}
+			metrics, err := provider.Metrics(ctx, o.Target)
+			if err != nil {
+				return nil, err
+			}
+			all = append(all, statuses(o, metrics)...)
+		}
+	}
+	sort.Slice(all, func(i, j int) bool {
+		if all[i].Resource != all[j].Resource {
+			return all[i].Resource < all[j].Resource
+		}
+		return all[i].Name < all[j].Name
+	})
+	return all, nil
+}
+
+func statuses(o plan.Observed, metrics []activities.Metrics) []schemas.ReplicaStatus {
+	byReplica := map[string]activities.Metrics{}
+	for _, m := range metrics {
+		byReplica[m.Replica] = m
+	}
+	var out []schemas.ReplicaStatus
+	for _, r := range o.Replicas {
+		m := byReplica[r.Name]
+		out = append(out, schemas.ReplicaStatus{
+			Resource: o.Resource, Name: r.Name, Image: r.Image, State: string(r.State), Health: string(r.Health),
+			ExitCode: r.ExitCode, Restarts: r.Restarts, StartedAt: r.StartedAt,
+			CPU: m.CPU, MemoryBytes: m.MemoryBytes, MemoryLimitBytes: m.MemoryLimitBytes,
+			NetworkInBytes: m.NetworkInBytes, NetworkOutBytes: m.NetworkOutBytes,
+		})
+	}
+	return out
+}
+
+func (q *queries) version(ctx context.Context, _ []byte) (any, error) {
+	answer := schemas.VersionAnswer{Version: schemas.Version(), Providers: map[string]string{}}
+	for name, provider := range q.providers {
+		version, err := provider.Version(ctx)
+		if err != nil {
+			version = "unavailable: " + err.Error()
+		}
+		answer.Providers[name] = version
+	}
+	return answer, nil
+}

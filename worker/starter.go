@@ -1,0 +1,47 @@
+package worker
+
+import (
+	"context"
+
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"windlass/events"
+	"windlass/schemas"
+	"windlass/workflows"
+)
+
+var _ events.Starter = (*starter)(nil)
+
+// starter hands commands to the Infrastructure workflow, which it starts when it
+// is not running.
+type starter struct {
+	temporal client.Client
+	records  *events.Records
+}
+
+// Start implements events.Starter. A command that comes twice is signalled twice;
+// the workflow knows it by its key.
+func (s *starter) Start(ctx context.Context, command schemas.CommandReference) error {
+	record, err := s.records.Infrastructure(ctx, command.Scope)
+	if err != nil {
+		return err
+	}
+	if record != nil {
+		command.LastRevision = record.Revision
+	}
+	id := workflows.InfrastructureID(command.Scope)
+	options := client.StartWorkflowOptions{
+		ID:            id,
+		TaskQueue:     TaskQueue,
+		StaticSummary: "Infrastructure " + command.Scope.String(),
+		StaticDetails: "The lock, the queue and the memory of one Infrastructure. Deployments run as its children.",
+		TypedSearchAttributes: temporal.NewSearchAttributes(
+			workflows.AttributeEnvironment.ValueSet(command.Environment),
+			workflows.AttributeInfrastructure.ValueSet(command.Infrastructure),
+		),
+	}
+	_, err = s.temporal.SignalWithStartWorkflow(ctx, id, workflows.SignalCommand, command, options,
+		workflows.NameInfrastructure, workflows.InfrastructureInput{Scope: command.Scope})
+	return err
+}

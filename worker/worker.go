@@ -1,0 +1,154 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/log"
+	sdk "go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"windlass/activities"
+	"windlass/activities/docker"
+	"windlass/events"
+	"windlass/workflows"
+)
+
+const (
+	// startTimeout bounds how long a worker waits for the servers at its start.
+	startTimeout = 30 * time.Second
+	// stopTimeout is how long running activities have to come to an end when the
+	// worker stops; what does not is taken up again by the next worker.
+	stopTimeout = 5 * time.Second
+)
+
+// Run runs a worker until the context ends, and returns nil then. An error says
+// what is missing at the start, or what broke for good later.
+func Run(ctx context.Context, c Config) error {
+	key, err := LoadMasterKey(c.MasterKeyFile)
+	if err != nil {
+		return err
+	}
+	vault, err := activities.NewVault(key, c.SecretsDir)
+	if err != nil {
+		return err
+	}
+	conn, err := events.Connect(c.NATSURL, events.ConnectOptions{Name: "windlass-worker", Credentials: c.NATSCredentials, Logger: c.Logger})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	temporal, err := dial(ctx, c)
+	if err != nil {
+		return err
+	}
+	defer temporal.Close()
+	engine, err := docker.New(docker.Config{Name: "docker", Host: c.DockerHost, PostgresImage: c.PostgresImage, Logger: c.Logger})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = engine.Close() }()
+
+	w, err := assemble(ctx, c, conn, temporal, vault, activities.Providers{"docker": engine})
+	if err != nil {
+		return err
+	}
+	return w.run(ctx)
+}
+
+func dial(ctx context.Context, c Config) (client.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	temporal, err := client.DialContext(ctx, client.Options{
+		HostPort: c.TemporalAddress, Namespace: c.Namespace, Identity: "windlass-worker",
+		Logger: log.NewStructuredLogger(c.Logger),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connect to Temporal at %s: %w", c.TemporalAddress, err)
+	}
+	if err := ensureSearchAttributes(ctx, temporal, c.Namespace); err != nil {
+		temporal.Close()
+		return nil, fmt.Errorf("search attributes of Temporal namespace %q: %w", c.Namespace, err)
+	}
+	return temporal, nil
+}
+
+type runner struct {
+	config  Config
+	conn    *nats.Conn
+	worker  sdk.Worker
+	trigger *events.Trigger
+	queries *queries
+	fatal   chan error
+}
+
+func assemble(ctx context.Context, c Config, conn *nats.Conn, temporal client.Client, vault *activities.Vault, providers activities.Providers) (*runner, error) {
+	ctx, cancel := context.WithTimeout(ctx, startTimeout)
+	defer cancel()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return nil, fmt.Errorf("JetStream: %w", err)
+	}
+	if err := events.EnsureStreams(ctx, js); err != nil {
+		return nil, fmt.Errorf("prepare NATS at %s: %w", c.NATSURL, err)
+	}
+	records, err := events.OpenRecords(ctx, js)
+	if err != nil {
+		return nil, err
+	}
+	revisions, err := events.OpenRevisions(ctx, js)
+	if err != nil {
+		return nil, err
+	}
+	publisher := events.NewPublisher(js, records)
+	r := &runner{config: c, conn: conn, fatal: make(chan error, 1)}
+	r.worker = sdk.New(temporal, TaskQueue, sdk.Options{
+		WorkerStopTimeout:                stopTimeout,
+		MaxHeartbeatThrottleInterval:     activities.HeartbeatInterval,
+		DefaultHeartbeatThrottleInterval: activities.HeartbeatInterval,
+		OnFatalError:                     func(err error) { r.fatal <- err },
+	})
+	r.worker.RegisterWorkflowWithOptions(workflows.Infrastructure, workflow.RegisterOptions{Name: workflows.NameInfrastructure})
+	r.worker.RegisterWorkflowWithOptions(workflows.Deploy, workflow.RegisterOptions{Name: workflows.NameDeploy})
+	(&activities.Activities{
+		Providers: providers, Revisions: revisions, Publisher: publisher, JetStream: js, Vault: vault, Logger: c.Logger,
+	}).Register(r.worker)
+	starter := &starter{temporal: temporal, records: records}
+	r.trigger = events.NewTrigger(js, publisher, revisions, starter, c.Logger)
+	r.queries = &queries{records: records, providers: providers, logger: c.Logger}
+	return r, nil
+}
+
+// run starts everything in the order in which the parts need each other, and ends
+// it in the reverse order: no new commands, no new questions, then the activities.
+func (r *runner) run(ctx context.Context) error {
+	if err := r.worker.Start(); err != nil {
+		return fmt.Errorf("start the Temporal worker: %w", err)
+	}
+	defer r.worker.Stop()
+	service, err := r.queries.serve(r.conn)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = service.Stop() }()
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	served := make(chan error, 1)
+	go func() { served <- r.trigger.Run(ctx) }()
+	if r.config.Ready != nil {
+		r.config.Ready()
+	}
+	select {
+	case err := <-served:
+		return err
+	case err := <-r.fatal:
+		cancel()
+		return errors.Join(fmt.Errorf("the Temporal worker stopped: %w", err), <-served)
+	}
+}
