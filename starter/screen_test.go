@@ -36,7 +36,8 @@ func TestEachFrameReplacesTheLast(t *testing.T) {
 	out.Reset()
 	s.note("hello")
 	require.Equal(t, "windlass: hello\n", err.String())
-	require.Equal(t, 2, strings.Count(out.String(), eraseToEnd)+strings.Count(out.String(), "revision 3"), "erased once, drawn once: %q", out.String())
+	require.Equal(t, 1, strings.Count(out.String(), eraseToEnd), "the frame makes room once: %q", out.String())
+	require.Equal(t, 1, strings.Count(out.String(), "staging/users"), "and is drawn again: %q", out.String())
 
 	out.Reset()
 	s.close()
