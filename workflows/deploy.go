@@ -22,7 +22,11 @@ func Deploy(ctx workflow.Context, in DeployInput) error {
 
 	d.setStatus(ctx, d.starting())
 	d.tell(ctx, schemas.StatusDeploymentStarted, schemas.DeploymentStatus{})
-	onFailure, err := d.converge(ctx, in.Revision, "")
+	cause := "" // the plan says why
+	if in.Destroy {
+		cause = "everything is to be destroyed"
+	}
+	onFailure, err := d.converge(ctx, in.Revision, cause)
 	switch {
 	case err == nil:
 		d.setStatus(ctx, d.succeeded())
@@ -52,6 +56,8 @@ type deployment struct {
 	touched bool
 	// pulled says that every image is there.
 	pulled bool
+	// rollingBack says that the way leads back.
+	rollingBack bool
 }
 
 func (d *deployment) starting() string {
@@ -80,7 +86,7 @@ func (d *deployment) converge(ctx workflow.Context, target activities.Revision, 
 	if err != nil {
 		return schemas.OnFailureKeep, err
 	}
-	if cause == "" {
+	if !d.rollingBack {
 		d.tell(ctx, schemas.StatusDeploymentPlanned, planned(plan))
 	}
 	d.board.show(plan)
@@ -154,6 +160,7 @@ func (d *deployment) fail(ctx workflow.Context, failure schemas.Failure) error {
 // is not cancelled half way: stopping there would leave a mixture.
 func (d *deployment) rollBack(ctx workflow.Context, failure schemas.Failure) error {
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	d.rollingBack = true
 	d.setStatus(ctx, StatusRollingBack)
 	d.tell(ctx, schemas.StatusDeploymentFailed, schemas.DeploymentStatus{Error: &failure, RollbackTo: &d.Stable.Number})
 	cause := fmt.Sprintf("rollback to revision %d", d.Stable.Number)
