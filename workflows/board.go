@@ -71,14 +71,13 @@ func (b *board) ended(ctx workflow.Context, o schemas.Operation, err error) {
 }
 
 func (b *board) write(ctx workflow.Context) {
-	var text strings.Builder
-	fmt.Fprintf(&text, "**%s**\n\n%s\n", b.title, b.phase)
+	text := "**" + b.title + "**\n\n" + b.phase + "\n"
 	for i, id := range b.lines {
 		if i == maxLines {
-			fmt.Fprintf(&text, "\n- and %d more", len(b.lines)-maxLines)
+			text += fmt.Sprintf("\n- and %d more", len(b.lines)-maxLines)
 			break
 		}
-		fmt.Fprintf(&text, "\n- %s: %.150s", id, b.states[id])
+		text += fmt.Sprintf("\n- %s: %.150s", id, b.states[id])
 	}
-	workflow.SetCurrentDetails(ctx, text.String())
+	workflow.SetCurrentDetails(ctx, text)
 }

@@ -1,0 +1,53 @@
+# Every habit of the project. `make` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+# Long builds show how far they are: one line for every hundred packages.
+COUNT = awk 'NR % 100 == 0 { print "  " NR " packages compiled"; fflush() } /^(\#|.*\.go:[0-9]+:)/ { print }'
+
+# How long one package of tests may take.
+TEST_TIMEOUT ?= 20m
+
+.PHONY: help build dev demo test lint bench histories engine images clean
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: ## build windlass, windlass-worker and windlass-dev into bin/
+	@echo "building; the first time takes some minutes"
+	@go build -v -o bin/ ./cmd/... 2>&1 | $(COUNT)
+
+dev: build engine ## run NATS, Temporal, its web UI and a worker in one process
+	@bin/windlass-dev
+
+demo: build engine ## deploy the users service, kill the worker, destroy everything (KEEP=1 leaves it running)
+	@go run ./dev/images/cmd users postgres
+	@go run ./dev/demo
+
+test: engine images lint ## run every check and test
+	@echo "building the tests with the race detector; the first time takes some minutes"
+	@go build -race -v ./... 2>&1 | $(COUNT)
+	@go test -race -timeout $(TEST_TIMEOUT) ./...
+
+lint: ## go vet, staticcheck and workflowcheck
+	@echo "checking the code; the first time takes some minutes"
+	@go vet ./...
+	@go tool staticcheck ./...
+	@go tool workflowcheck ./workflows/...
+
+bench: build engine images ## run the benchmarks; docs/benchmarks.md says what they mean
+	@go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./dev/bench/...
+
+histories: engine images ## record the workflow histories that the replay tests read
+	@go test -run TestRecord -record ./dev/histories
+
+engine: # make sure that a container engine answers
+	@go run ./dev/engine
+
+images: # build the images of the demo and the tests
+	@go run ./dev/images/cmd all
+
+clean: ## remove what was built
+	@rm -rf bin
