@@ -114,10 +114,12 @@ func TestWhatIsNotThereIsSaidInOneLine(t *testing.T) {
 			bare, []string{"events"}, ExitUnreachable,
 			"NATS at " + bare + " has no streams of Windlass yet; start windlass-dev or windlass-worker there, which makes them",
 		},
-		"not known":         {w.url, []string{"status", "staging/users"}, ExitNotFound, "no Infrastructure staging/users is known"},
-		"not to destroy":    {w.url, []string{"destroy", "staging/users", "--yes"}, ExitNotFound, "no Infrastructure staging/users is known"},
-		"the worker is ill": {w.url, []string{"status", "staging/broken"}, ExitUnreachable, "the worker answers that it cannot: the bucket of records does not answer"},
-		"no credentials":    {w.url, []string{"list", "--creds", "missing.creds"}, ExitUsage, "--creds: stat missing.creds: no such file or directory"},
+		"not known":          {w.url, []string{"status", "staging/users"}, ExitNotFound, "no Infrastructure staging/users is known"},
+		"not to destroy":     {w.url, []string{"destroy", "staging/users", "--yes"}, ExitNotFound, "no Infrastructure staging/users is known"},
+		"the worker is ill":  {w.url, []string{"status", "staging/broken"}, ExitUnreachable, "the worker answers that it cannot: the bucket of records does not answer"},
+		"a garbled answer":   {w.url, []string{"status", "staging/garbled"}, ExitInternal, "read the worker's answer to windlass.query.status: invalid character '<' looking for beginning of value"},
+		"a refused question": {w.url, []string{"status", "staging/refused"}, ExitInternal, "the worker refuses the question: environment is missing"},
+		"no credentials":     {w.url, []string{"list", "--creds", "missing.creds"}, ExitUsage, "--creds: stat missing.creds: no such file or directory"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := ran(t, c.code, c.url, c.args...)

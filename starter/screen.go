@@ -65,8 +65,10 @@ func (s *screen) draw(last bool) {
 	var b strings.Builder
 	b.WriteString(beginOfFrame + s.erase(width))
 	s.widths = s.widths[:0]
+	told := false // what is below an empty line is a failure, which the last frame tells in full
 	for _, l := range s.picture.render(s.now(), bound) {
-		if !last {
+		told = told || len(l) == 0
+		if !last || !told {
 			l = l.cut(width - 1) // a line that fills the last column would wrap
 		}
 		b.WriteString(l.paint(s.colours) + "\r\n")

@@ -146,6 +146,10 @@ func (w *fakeWorker) answerStatus(r micro.Request) {
 	switch {
 	case request.Infrastructure == "broken":
 		_ = r.Error("503", "the bucket of records does not answer", nil)
+	case request.Infrastructure == "garbled":
+		_ = r.Respond([]byte("<html>"))
+	case request.Infrastructure == "refused":
+		_ = r.Error("400", "environment is missing", nil)
 	case !known:
 		_ = r.Error("404", "no Infrastructure "+request.Scope.String()+" is known", nil)
 	default:

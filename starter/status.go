@@ -61,7 +61,7 @@ func statusLines(answer schemas.StatusAnswer, live bool, now time.Time) []line {
 		{record.Scope.String(), bold}, {"  ", plain}, {state, headerColour(state)},
 		{"  " + revisionWords(record.Revision), plain},
 	}
-	if record.Stable != record.Revision {
+	if record.Stable > 0 && record.Stable != record.Revision {
 		head = append(head, span{fmt.Sprintf("  stable %s", revisionWords(record.Stable)), plain})
 	}
 	lines := []line{append(head, span{"  " + age(record.Since, now), dim})}
