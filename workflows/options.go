@@ -16,8 +16,9 @@ const (
 	operationTimeout = time.Hour
 	// planTimeout bounds one observation of everything that an Infrastructure has.
 	planTimeout = 5 * time.Minute
-	// publishTimeout bounds one batch of status events.
-	publishTimeout = time.Minute
+	// publishTimeout bounds one batch of status events. The activity does not
+	// heartbeat, so this is also how long a worker that died holds the events up.
+	publishTimeout = 10 * time.Second
 	// parallelism bounds the operations of one deployment that run at a time.
 	// Providers bound what their host can take by themselves; this one keeps a
 	// workflow far below Temporal's limit of 2,000 pending activities.
