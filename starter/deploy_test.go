@@ -2,14 +2,17 @@ package starter
 
 import (
 	"encoding/json"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/cloudevents/sdk-go/v2/event"
+	natsserver "github.com/nats-io/nats-server/v2/server"
 	"github.com/stretchr/testify/require"
 
+	"windlass/events"
 	"windlass/schemas"
 )
 
@@ -210,9 +213,32 @@ func TestCtrlCLeavesTheDeploymentGoingOn(t *testing.T) {
 	require.Equal(t, "interrupted", lines[len(lines)-1]["result"])
 }
 
+func TestWaitingOutlivesARestartOfNATS(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	server := runNATS(t, natsserver.RANDOM_PORT, dir)
+	url, port := server.ClientURL(), server.Addr().(*net.TCPAddr).Port
+	_, js := connectJetStream(t, url)
+	require.NoError(t, events.EnsureStreams(t.Context(), js))
+	w := workOn(t, url, tells(func(id string) *story { return newStory(id, 3).accepted().planned() }))
+	p := start(t, url, "deploy", file(t, "users.yaml", usersDocument), "--wait", "--id", "build-7")
+	eventually(t, func() bool { return strings.Contains(p.stdout.String(), "deployment started") }, "the deployment starts")
+
+	stopNATS(server)
+	lost := "windlass: lost NATS at " + url + "; trying again until it is back\n"
+	eventually(t, func() bool { return p.stderr.String() == lost }, "the note of the loss")
+	runNATS(t, port, dir)
+	eventually(t, func() bool { return p.stderr.String() == lost+"windlass: connected to NATS at "+url+" again\n" }, "the note of the return")
+
+	all := newStory("build-7", 3).accepted().planned().succeeded().events
+	eventually(t, func() bool { return w.publisher.Publish(t.Context(), all[len(all)-1:]) == nil }, "the last event")
+	require.Equal(t, ExitDone, p.wait(t), p.stderr.String())
+	require.Equal(t, len(all), strings.Count(p.stdout.String(), "\n"), "each event once:\n%s", p.stdout.String())
+}
+
 func TestWaitingWithoutAWorkerSaysSoOnce(t *testing.T) {
 	t.Parallel()
-	url, _ := startStack(t)
+	url := startStack(t)
 	p := start(t, url, "deploy", file(t, "users.yaml", usersDocument), "--wait")
 	eventually(t, func() bool { return p.stderr.String() != "" }, "the note")
 	require.Equal(t, "windlass: no worker answers at "+url+"; the command is stored and waits for one (windlass-dev or windlass-worker)\n", p.stderr.String())

@@ -29,7 +29,7 @@ func TestDestroySendsTheScopeAndWaitsForTheEnd(t *testing.T) {
 
 func TestDestroyWithoutAWorkerIsStored(t *testing.T) {
 	t.Parallel()
-	url, _ := startStack(t)
+	url := startStack(t)
 	p := ran(t, ExitDone, url, "destroy", "staging/users", "--yes")
 	require.True(t, strings.HasPrefix(p.stdout.String(), "command "))
 	require.Contains(t, p.stdout.String(), " for staging/users is stored\n")

@@ -84,7 +84,7 @@ func TestVersionNamesTheWorkerAndItsProviders(t *testing.T) {
 func TestWhatIsNotThereIsSaidInOneLine(t *testing.T) {
 	t.Parallel()
 	w := startWorker(t, nil)
-	silent, _ := startStack(t)
+	silent := startStack(t)
 	bare := startNATS(t)
 	const refused = "nats://user:secret@127.0.0.1:1"
 	document := file(t, "users.yaml", usersDocument)

@@ -22,17 +22,25 @@ import (
 // startNATS runs a NATS server with JetStream and returns its address.
 func startNATS(t *testing.T) string {
 	t.Helper()
+	return runNATS(t, natsserver.RANDOM_PORT, t.TempDir()).ClientURL()
+}
+
+// runNATS runs a NATS server on that port with that directory.
+func runNATS(t *testing.T, port int, dir string) *natsserver.Server {
+	t.Helper()
 	server, err := natsserver.NewServer(&natsserver.Options{
-		Host: "127.0.0.1", Port: natsserver.RANDOM_PORT, JetStream: true, StoreDir: t.TempDir(), NoSigs: true, NoLog: true,
+		Host: "127.0.0.1", Port: port, JetStream: true, StoreDir: dir, NoSigs: true, NoLog: true,
 	})
 	require.NoError(t, err)
 	server.Start()
-	t.Cleanup(func() {
-		server.Shutdown()
-		server.WaitForShutdown()
-	})
+	t.Cleanup(func() { stopNATS(server) })
 	require.True(t, server.ReadyForConnections(10*time.Second))
-	return server.ClientURL()
+	return server
+}
+
+func stopNATS(server *natsserver.Server) {
+	server.Shutdown()
+	server.WaitForShutdown()
 }
 
 // connectJetStream opens a connection of the test itself.
@@ -50,7 +58,6 @@ func connectJetStream(t *testing.T, url string) (*nats.Conn, jetstream.JetStream
 // about what the command makes of a worker, not about the worker.
 type fakeWorker struct {
 	url       string
-	js        jetstream.JetStream
 	publisher *events.Publisher
 	// commands receives each command once.
 	commands chan event.Event
@@ -63,23 +70,28 @@ type fakeWorker struct {
 }
 
 // startStack runs NATS with the streams of Windlass, and no worker.
-func startStack(t *testing.T) (string, jetstream.JetStream) {
+func startStack(t *testing.T) string {
 	t.Helper()
 	url := startNATS(t)
 	_, js := connectJetStream(t, url)
 	require.NoError(t, events.EnsureStreams(t.Context(), js))
-	return url, js
+	return url
 }
 
 // startWorker runs NATS and a fake worker.
 func startWorker(t *testing.T, react func(event.Event) []schemas.Event) *fakeWorker {
 	t.Helper()
-	url, _ := startStack(t)
+	return workOn(t, startStack(t), react)
+}
+
+// workOn runs a fake worker on a NATS server that has the streams.
+func workOn(t *testing.T, url string, react func(event.Event) []schemas.Event) *fakeWorker {
+	t.Helper()
 	conn, js := connectJetStream(t, url)
 	records, err := events.OpenRecords(t.Context(), js)
 	require.NoError(t, err)
 	w := &fakeWorker{
-		url: url, js: js, publisher: events.NewPublisher(js, records), commands: make(chan event.Event, 16), react: react,
+		url: url, publisher: events.NewPublisher(js, records), commands: make(chan event.Event, 16), react: react,
 		statuses: map[schemas.Scope]schemas.StatusAnswer{},
 	}
 	service, err := micro.AddService(conn, micro.Config{Name: schemas.QueryService, Version: "0.0.1"})
@@ -102,12 +114,12 @@ func (w *fakeWorker) receive(message jetstream.Msg) {
 	if err := json.Unmarshal(message.Data(), &command); err != nil {
 		panic(err)
 	}
+	w.commands <- command
 	if w.react != nil {
 		if err := w.publisher.Publish(context.Background(), w.react(command)); err != nil {
 			return // the test is over
 		}
 	}
-	w.commands <- command
 }
 
 // publish sends status events that no command asked for.
