@@ -229,7 +229,15 @@ func duration(d time.Duration) *schemas.Duration {
 	return &v
 }
 
-// quickHTTP is a check of the fixture that decides within about a second.
+// patientHTTP is a check of the fixture for replicas that will be healthy, however
+// busy the machine is.
+func patientHTTP() *schemas.Health {
+	h := quickHTTP()
+	h.StartPeriod = duration(time.Minute)
+	return h
+}
+
+// quickHTTP is a check of the fixture that gives up within about a second.
 func quickHTTP() *schemas.Health {
 	return &schemas.Health{HTTP: &schemas.HTTPCheck{Path: "/healthz", Port: 8080},
 		Interval: duration(100 * time.Millisecond), Timeout: duration(2 * time.Second), StartPeriod: duration(time.Second)}

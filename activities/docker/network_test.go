@@ -80,7 +80,7 @@ func TestAChangedNetworkIsReplacedUnderItsContainers(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
 	name := l.network("backend")
-	l.applied(l.compute("web", schemas.Compute{Networks: []string{name}, Health: quickHTTP()}))
+	l.applied(l.compute("web", schemas.Compute{Networks: []string{name}, Health: patientHTTP()}))
 	before := l.observed("web").Replicas[0]
 
 	d := l.declare("backend", schemas.TypeNetwork, schemas.Network{Internal: true})

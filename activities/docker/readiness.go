@@ -18,6 +18,9 @@ const (
 	firstLook = 50 * time.Millisecond
 	// stateInterval is how often the state of a replica is read at least.
 	stateInterval = time.Second
+	// settling is how long a replica without a check must run. Most of those that
+	// cannot run, for want of a setting or a file, end sooner.
+	settling = 250 * time.Millisecond
 	// resultInterval is how often the results of the engine's own check are read.
 	resultInterval = 500 * time.Millisecond
 	// revival is how long a container may be exited before it is believed that the
@@ -35,6 +38,7 @@ type wait struct {
 	tolerant, deadline time.Time
 	// restarts is the engine's count when the wait began.
 	restarts      int
+	begun         time.Time
 	passes, fails int
 	exitedSince   time.Time
 	// poll is the time between two readings of the state, gap that between two looks.
@@ -72,6 +76,7 @@ func (r *replica) await(ctx context.Context, id string, adopted bool) error {
 
 func (w *wait) begin(c *container.InspectResponse) {
 	now := time.Now()
+	w.begun = now
 	if w.adopted {
 		w.restarts = c.RestartCount
 	}
@@ -110,7 +115,8 @@ func (w *wait) step(ctx context.Context, c *container.InspectResponse) (ready bo
 	switch state {
 	case plan.ContainerRunning:
 		if w.workload.health == nil {
-			return true, nil
+			w.detail = "it has just started"
+			return time.Since(w.begun) >= settling, nil
 		}
 		if ready, err := w.check(ctx, c); ready || err != nil {
 			return ready, err

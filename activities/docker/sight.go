@@ -93,8 +93,8 @@ func engineHealth(c *container.InspectResponse) plan.HealthState {
 // replicaTrouble says in words what is wrong with a replica; empty is nothing.
 func replicaTrouble(r plan.Replica) string {
 	switch {
-	case r.State == plan.ContainerExited && r.ExitCode != nil && *r.ExitCode == 0:
-		// A replica whose work is done, which the engine is told not to restart.
+	case r.State == plan.ContainerExited && *r.ExitCode == 0 && r.Health == plan.HealthNone:
+		// Its work is done, and nothing says that it had to go on.
 		return ""
 	case r.ExitCode != nil:
 		return fmt.Sprintf("replica %d is %s with exit code %d", r.Index, strings.ToLower(string(r.State)), *r.ExitCode)
