@@ -62,7 +62,7 @@ func (b *Builder) Ensure(ctx context.Context, images ...Image) error {
 
 func (b *Builder) ensure(ctx context.Context, image Image) error {
 	unlock, err := host.Lock(ctx, "image-"+fileName(image.Reference), func() {
-		b.say(image.Reference, "another process is making it, waiting")
+		b.say(image.Reference, "being made elsewhere, waiting for it")
 	})
 	if err != nil {
 		return err

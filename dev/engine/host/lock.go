@@ -12,8 +12,12 @@ import (
 	"time"
 )
 
-// lockPoll is how often a lock that another process holds is tried again.
-const lockPoll = 100 * time.Millisecond
+const (
+	// lockPoll is how often a lock that another process holds is tried again.
+	lockPoll = 50 * time.Millisecond
+	// lockPatience is how long the wait for a lock is not worth a word.
+	lockPatience = 2 * time.Second
+)
 
 // CacheDir returns the directory where the development tools keep locks and things that are slow to make again, and creates
 // it. It is the user's cache directory, or where there is none (no HOME) the directory for temporary files.
@@ -30,8 +34,8 @@ func CacheDir() (string, error) {
 }
 
 // Lock takes the lock of the given name, which every process of this user shares, and returns the function that gives it back.
-// While another process holds the lock it waits until ctx ends; waiting is called once when that begins and may be nil. The
-// operating system gives the lock back when the process ends, however it ends.
+// While another holds the lock it waits until ctx ends; waiting is called once when that takes longer than a moment and may be
+// nil. The operating system gives the lock back when the process ends, however it ends.
 func Lock(ctx context.Context, name string, waiting func()) (unlock func(), err error) {
 	dir, err := CacheDir()
 	if err != nil {
@@ -43,6 +47,7 @@ func Lock(ctx context.Context, name string, waiting func()) (unlock func(), err 
 	}
 	ticker := time.NewTicker(lockPoll)
 	defer ticker.Stop()
+	patience := time.Now().Add(lockPatience)
 	for {
 		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
 		if err == nil {
@@ -52,7 +57,7 @@ func Lock(ctx context.Context, name string, waiting func()) (unlock func(), err 
 			file.Close()
 			return nil, fmt.Errorf("lock %s: %w", name, err)
 		}
-		if waiting != nil {
+		if waiting != nil && time.Now().After(patience) {
 			waiting()
 			waiting = nil
 		}

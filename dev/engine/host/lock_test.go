@@ -36,7 +36,7 @@ func TestLockSaysThatItWaitsAndGivesUpWithItsContext(t *testing.T) {
 	defer unlock()
 
 	ctx, cancel := context.WithCancel(t.Context())
-	waited := 0
+	waited := 0 // counted once, however long it waits
 	_, err = Lock(ctx, "test", func() { waited++; cancel() })
 	require.ErrorIs(t, err, context.Canceled)
 	require.Equal(t, 1, waited)

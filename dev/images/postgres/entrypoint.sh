@@ -71,7 +71,8 @@ initialise() {
 	fi
 
 	find "$unfinished/data" -mindepth 1 -maxdepth 1 ! -name PG_VERSION -exec mv --target-directory="$PGDATA" '{}' +
-	sync --file-system "$PGDATA"
+	# The servers have synced their own files; what is left are our lines and the new places of the files.
+	sync "$PGDATA/pg_hba.conf" "$PGDATA/postgresql.conf" "$PGDATA"
 	mv "$unfinished/data/PG_VERSION" "$PGDATA/PG_VERSION"
 }
 
