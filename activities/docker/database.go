@@ -82,7 +82,7 @@ func (p *Provider) databaseWorkload(d plan.Desired, outputs schemas.Outputs, sec
 	start := schemas.Duration(period(declared.StartPeriod, databaseStartPeriod))
 	// What Observe can do without the password is to see whether the port answers.
 	health := schemas.Health{TCP: &schemas.TCPCheck{Port: postgresPort}, Interval: &interval, Timeout: &timeout, StartPeriod: &start}.WithDefaults()
-	return w, w.watch(&health, func() probe { return postgresProbe{user: user, password: password, database: name} })
+	return w, w.watch(&health, func() probe { return postgresProbe{user: user, password: password, database: name, port: postgresPort} })
 }
 
 // databaseImageField is the property that decides the image of a Database.
@@ -106,7 +106,10 @@ func period(declared *schemas.Duration, otherwise time.Duration) time.Duration {
 // postgresProbe asks the server a question, as the resources that depend on it
 // will: over TCP and with the generated password. The image's first start runs a
 // temporary server that listens on a socket only, and so does not answer here.
-type postgresProbe struct{ user, password, database string }
+type postgresProbe struct {
+	user, password, database string
+	port                     int
+}
 
 func (p postgresProbe) look(ctx context.Context, _ *container.InspectResponse, address string) (verdict, string) {
 	const what = "SELECT 1: "
@@ -115,7 +118,7 @@ func (p postgresProbe) look(ctx context.Context, _ *container.InspectResponse, a
 	}
 	target := url.URL{
 		Scheme: "postgres", User: url.UserPassword(p.user, p.password),
-		Host: net.JoinHostPort(address, strconv.Itoa(postgresPort)), Path: p.database, RawQuery: "sslmode=disable",
+		Host: net.JoinHostPort(address, strconv.Itoa(p.port)), Path: p.database, RawQuery: "sslmode=disable",
 	}
 	connection, err := pgx.Connect(ctx, target.String())
 	if err != nil {
