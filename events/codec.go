@@ -4,10 +4,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"mime"
-	"net/url"
 	"slices"
-	"sort"
 	"strings"
 	"unicode/utf8"
 
@@ -20,8 +19,11 @@ import (
 const (
 	contentTypeHeader = "Content-Type"
 	structuredType    = "application/cloudevents+json"
-	binaryPrefix      = "ce-"
 )
+
+// maxAttribute bounds an attribute's value in bytes: identities travel through
+// workflows and come back in every status event.
+const maxAttribute = 1024
 
 // Encode writes an event in structured mode on that subject, with the message id
 // that lets JetStream drop a second copy.
@@ -49,7 +51,7 @@ func Decode(header nats.Header, body []byte) (event.Event, *schemas.Tree, error)
 	if len(body) > schemas.MaxDocumentBytes {
 		return event.New(), nil, schemas.Faults{{Reason: fmt.Sprintf("the message is %d bytes long; at most %d are accepted", len(body), schemas.MaxDocumentBytes)}}
 	}
-	if strings.HasPrefix(folded["content-type"], "application/cloudevents-batch") {
+	if strings.HasPrefix(strings.ToLower(folded["content-type"]), "application/cloudevents-batch") {
 		return event.New(), nil, schemas.Faults{{Field: contentTypeHeader, Reason: "batches are not accepted; publish one event a message"}}
 	}
 	if isBinary(folded) {
@@ -58,20 +60,17 @@ func Decode(header nats.Header, body []byte) (event.Event, *schemas.Tree, error)
 	return decodeStructured(body)
 }
 
-// fold makes the names of headers lower case; the first of several values counts.
+// fold makes the names of headers lower case. The first of several values counts,
+// and of several spellings the first in the order of the alphabet.
 func fold(header nats.Header) map[string]string {
 	folded := map[string]string{}
-	for name, values := range header {
-		if len(values) > 0 {
-			folded[strings.ToLower(name)] = values[0]
+	for _, name := range slices.Sorted(maps.Keys(header)) {
+		lower := strings.ToLower(name)
+		if _, twice := folded[lower]; !twice && len(header[name]) > 0 {
+			folded[lower] = header[name][0]
 		}
 	}
 	return folded
-}
-
-func isBinary(folded map[string]string) bool {
-	_, binary := folded[binaryPrefix+"specversion"]
-	return binary && !strings.HasPrefix(folded["content-type"], "application/cloudevents")
 }
 
 func decodeStructured(body []byte) (event.Event, *schemas.Tree, error) {
@@ -81,72 +80,113 @@ func decodeStructured(body []byte) (event.Event, *schemas.Tree, error) {
 		return e, nil, err
 	}
 	attributes, ok := tree.Value.(map[string]any)
-	if !ok {
-		return e, nil, schemas.Faults{tree.Fault("", "is no CloudEvent: an object is expected")}
+	if !ok || !json.Valid(body) || !utf8.Valid(body) {
+		return e, nil, schemas.Faults{tree.Fault("", "is no CloudEvent: a JSON object in UTF-8 is expected")}
 	}
+	id, _ := attributes["id"].(string)
+	e.SetID(clip(id))
 	if faults := checkEnvelope(tree, attributes); len(faults) > 0 {
-		id, _ := attributes["id"].(string)
-		e.SetID(id)
 		return e, nil, faults
 	}
-	if err := json.Unmarshal(body, &e); err != nil {
-		return event.New(), nil, schemas.Faults{tree.Fault("", "is no CloudEvent: "+err.Error())}
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(body, &members); err != nil {
+		return e, nil, schemas.Faults{tree.Fault("", "is no CloudEvent: "+oneLine(err))}
 	}
-	if err := e.Validate(); err != nil {
-		return e, nil, schemas.Faults{tree.Fault("", "is no valid CloudEvent: "+oneLine(err))}
-	}
-	if _, ok := attributes["data_base64"]; ok {
-		data, err := schemas.ParseTree(e.Data())
-		return e, data, err
-	}
-	data, ok := tree.Member("data")
-	if !ok {
+	text, data := []byte(members["data"]), (*schemas.Tree)(nil)
+	if encoded, ok := attributes["data_base64"].(string); ok {
+		if text, err = base64.StdEncoding.DecodeString(encoded); err == nil {
+			data, err = parseData(text)
+		}
+		if err != nil {
+			return e, nil, err
+		}
+	} else if data, ok = tree.Member("data"); !ok {
 		return e, nil, schemas.Faults{tree.Fault("", `"data" is missing`)}
 	}
-	return e, data, nil
+	whole, err := assemble(attributes, text)
+	if err != nil {
+		return e, nil, schemas.Faults{tree.Fault("", err.Error())}
+	}
+	return whole, data, nil
+}
+
+// assemble makes an event of attributes that were checked, and of JSON data. The
+// SDK knows every attribute's type; its reader of data is not used, since it
+// stumbles over white space and takes only application/json for JSON.
+func assemble(attributes map[string]any, data []byte) (event.Event, error) {
+	given := map[string]any{}
+	for name, value := range attributes {
+		if name != "data" && name != "data_base64" && value != nil {
+			given[name] = value
+		}
+	}
+	e := event.New()
+	text, err := json.Marshal(given)
+	if err != nil {
+		return e, fmt.Errorf("is no CloudEvent: %s", oneLine(err))
+	}
+	if err := json.Unmarshal(text, &e); err != nil {
+		return event.New(), fmt.Errorf("is no CloudEvent: %s", oneLine(err))
+	}
+	e.DataEncoded = data
+	if err := e.Validate(); err != nil {
+		return e, fmt.Errorf("is no valid CloudEvent: %s", oneLine(err))
+	}
+	return e, nil
+}
+
+// parseData reads data that is a text of its own.
+func parseData(text []byte) (*schemas.Tree, error) {
+	tree, err := schemas.ParseTree(text)
+	if err != nil {
+		return nil, err
+	}
+	if !json.Valid(text) || !utf8.Valid(text) {
+		return nil, schemas.Faults{tree.Fault("data", "is not valid JSON in UTF-8")}
+	}
+	return tree, nil
 }
 
 var requiredAttributes = []string{"specversion", "id", "source", "type"}
 
-// checkEnvelope finds what the SDK's reader lets pass.
+// checkEnvelope finds what the SDK's reader lets pass, or falls over.
 func checkEnvelope(tree *schemas.Tree, attributes map[string]any) schemas.Faults {
 	var faults schemas.Faults
+	fault := func(name, reason string) { faults = append(faults, tree.Fault(name, reason)) }
 	for _, name := range requiredAttributes {
 		value, given := attributes[name]
 		text, isText := value.(string)
 		switch {
 		case !given:
-			faults = append(faults, tree.Fault("", fmt.Sprintf("is no CloudEvent: %q is missing", name)))
+			fault(name, "is missing; a CloudEvent has "+strings.Join(requiredAttributes, ", "))
 		case !isText || text == "":
-			faults = append(faults, tree.Fault(name, "text that is not empty is expected"))
+			fault(name, "text that is not empty is expected")
 		case name == "specversion" && text != event.CloudEventsVersionV1:
-			faults = append(faults, tree.Fault(name, fmt.Sprintf("%q is not accepted; accepted is %q", text, event.CloudEventsVersionV1)))
+			fault(name, fmt.Sprintf("%q is not accepted; accepted is %q", clip(text), event.CloudEventsVersionV1))
 		}
 	}
-	names := make([]string, 0, len(attributes))
-	for name := range attributes {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		if name != "data_base64" && strings.ContainsFunc(name, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }) {
-			faults = append(faults, tree.Fault(name, "an attribute's name may hold lower-case letters and digits only"))
+	for _, name := range slices.Sorted(maps.Keys(attributes)) {
+		text, _ := attributes[name].(string)
+		switch {
+		case name == "data" || name == "data_base64":
+		case name == "" || strings.ContainsFunc(name, func(r rune) bool { return (r < 'a' || r > 'z') && (r < '0' || r > '9') }):
+			fault(name, "an attribute's name may hold lower-case letters and digits only")
+		case len(text) > maxAttribute:
+			fault(name, fmt.Sprintf("is %d bytes long; at most %d are accepted", len(text), maxAttribute))
 		}
 	}
-	_, data := attributes["data"]
-	encoded, base := attributes["data_base64"]
-	if data && base {
-		faults = append(faults, tree.Fault("data_base64", "data and data_base64 exclude each other"))
-	}
-	if text, isText := encoded.(string); base && isText {
-		if _, err := base64.StdEncoding.DecodeString(text); err != nil {
-			faults = append(faults, tree.Fault("data_base64", "is not valid base64"))
+	if encoded, given := attributes["data_base64"]; given {
+		text, isText := encoded.(string)
+		if _, both := attributes["data"]; both {
+			fault("data_base64", "data and data_base64 exclude each other")
+		}
+		if _, err := base64.StdEncoding.DecodeString(text); err != nil || !isText {
+			fault("data_base64", "is not valid base64")
 		}
 	}
-	if kind, given := attributes["datacontenttype"]; given {
-		text, _ := kind.(string)
-		if !isJSON(text) {
-			faults = append(faults, tree.Fault("datacontenttype", fmt.Sprintf("%q is not accepted; accepted is application/json", text)))
+	if kind := attributes["datacontenttype"]; kind != nil {
+		if text, _ := kind.(string); !isJSON(text) {
+			fault("datacontenttype", fmt.Sprintf("%q is not accepted; accepted is application/json", clip(text)))
 		}
 	}
 	return faults
@@ -157,60 +197,12 @@ func isJSON(contentType string) bool {
 	return err == nil && (media == "application/json" || media == "text/json" || strings.HasSuffix(media, "+json"))
 }
 
-func decodeBinary(header map[string]string, body []byte) (event.Event, *schemas.Tree, error) {
-	e := event.New()
-	attributes := map[string]string{}
-	var faults schemas.Faults
-	for name, value := range header {
-		attribute, ok := strings.CutPrefix(name, binaryPrefix)
-		if !ok {
-			continue
-		}
-		decoded, err := url.PathUnescape(value)
-		if err != nil || !utf8.ValidString(decoded) {
-			faults = append(faults, schemas.Fault{Field: name, Reason: "is not percent-encoded UTF-8"})
-			continue
-		}
-		attributes[attribute] = decoded
-	}
-	e.SetID(attributes["id"])
-	for _, name := range requiredAttributes {
-		if attributes[name] == "" {
-			faults = append(faults, schemas.Fault{Field: binaryPrefix + name, Reason: "text that is not empty is expected"})
-		}
-	}
-	contentType := attributes["datacontenttype"]
-	if contentType == "" {
-		contentType = header["content-type"]
-	}
-	if contentType != "" && !isJSON(contentType) {
-		faults = append(faults, schemas.Fault{Field: binaryPrefix + "datacontenttype", Reason: fmt.Sprintf("%q is not accepted; accepted is application/json", contentType)})
-	}
-	if len(faults) > 0 {
-		slices.SortFunc(faults, func(a, b schemas.Fault) int { return strings.Compare(a.Field, b.Field) })
-		return e, nil, faults
-	}
-	data, err := schemas.ParseTree(body)
-	if err != nil {
-		return e, nil, err
-	}
-	// The SDK's reader knows every attribute's type, so the binary form is read
-	// by way of the structured one.
-	envelope := map[string]any{"data": json.RawMessage(body)}
-	for name, value := range attributes {
-		envelope[name] = value
-	}
-	text, err := json.Marshal(envelope)
-	if err != nil {
-		return e, nil, schemas.Faults{{Field: "data", Reason: "is not valid JSON: " + err.Error()}}
-	}
-	if err := json.Unmarshal(text, &e); err != nil {
-		return e, nil, schemas.Faults{{Reason: "is no CloudEvent: " + err.Error()}}
-	}
-	if err := e.Validate(); err != nil {
-		return e, nil, schemas.Faults{{Reason: "is no valid CloudEvent: " + oneLine(err)}}
-	}
-	return e, data, nil
-}
-
 func oneLine(err error) string { return strings.Join(strings.Fields(err.Error()), " ") }
+
+// clip shortens a text that strangers chose to what may be passed on.
+func clip(text string) string {
+	if len(text) <= maxAttribute {
+		return strings.ToValidUTF8(text, "\uFFFD")
+	}
+	return strings.ToValidUTF8(text[:maxAttribute], "") + "..."
+}
