@@ -14,9 +14,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/spf13/cobra"
 
 	"windlass/dev/stack"
+	"windlass/events"
 )
 
 // stopTimeout bounds a clean end: the worker hands back what it holds, the servers write down what they have.
@@ -118,6 +120,9 @@ func (o options) run(ctx context.Context, restore func(), run WorkerFunc, stdout
 		}
 		return withFlag(err)
 	}
+	if err := prepareStreams(ctx, s.NATSURL()); err != nil {
+		return errors.Join(err, s.Stop(context.WithoutCancel(ctx)))
+	}
 	fmt.Fprintf(stdout, "NATS            %s\n", s.NATSURL())
 	fmt.Fprintf(stdout, "Temporal        %s\n", s.TemporalAddress())
 	if config.UI {
@@ -161,6 +166,20 @@ func (o options) run(ctx context.Context, restore func(), run WorkerFunc, stdout
 		err = errors.Join(err, w.await(stopCtx))
 	}
 	return errors.Join(err, s.Stop(stopCtx))
+}
+
+// prepareStreams makes the streams, so that commands are kept also while no worker has run yet.
+func prepareStreams(ctx context.Context, url string) error {
+	conn, err := events.Connect(url, events.ConnectOptions{Name: "windlass-dev"})
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	js, err := jetstream.New(conn)
+	if err != nil {
+		return err
+	}
+	return events.EnsureStreams(ctx, js)
 }
 
 // runningWorker is a worker in its own goroutine.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"runtime"
-	"runtime/debug"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -22,7 +21,7 @@ func newVersion(a *app) *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&client, "client", false, "only that of the command; asks nobody")
 	cmd.RunE = a.run(func(ctx context.Context, _ []string) error {
-		own := clientVersion{buildVersion(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
+		own := clientVersion{schemas.Version(), runtime.Version(), runtime.GOOS + "/" + runtime.GOARCH}
 		if a.json == nil {
 			fmt.Fprintf(a.stdout, "windlass  %s  %s  %s\n", own.Version, own.Go, own.Platform)
 		} else {
@@ -62,12 +61,4 @@ type clientVersion struct {
 	Version  string `json:"version"`
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
-}
-
-// buildVersion is the version that the Go toolchain derived from version control.
-func buildVersion() string {
-	if info, ok := debug.ReadBuildInfo(); ok && info.Main.Version != "" {
-		return info.Main.Version
-	}
-	return "(devel)"
 }
