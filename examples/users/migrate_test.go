@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/stretchr/testify/require"
@@ -18,6 +19,10 @@ func TestMigrations(t *testing.T) {
 
 	t.Run("instances that start at once migrate once", func(t *testing.T) {
 		database := trial.PostgresDatabase(t, server)
+		// All are held back until each of them has come to the lock: then none can be through before the others begin.
+		gate := connect(t, database)
+		_, err := gate.Exec(t.Context(), "SELECT pg_advisory_lock($1)", migrationLock)
+		require.NoError(t, err)
 		log := &lockedBuffer{}
 		var group errgroup.Group
 		for range 3 {
@@ -28,6 +33,13 @@ func TestMigrations(t *testing.T) {
 			t.Cleanup(store.close)
 			group.Go(func() error { return store.migrate(t.Context(), slog.New(slog.NewJSONHandler(log, nil))) })
 		}
+		require.Eventually(t, func() bool {
+			var waiting int
+			err := gate.QueryRow(t.Context(), "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted").Scan(&waiting)
+			return err == nil && waiting == 3
+		}, time.Minute, 5*time.Millisecond)
+		_, err = gate.Exec(t.Context(), "SELECT pg_advisory_unlock($1)", migrationLock)
+		require.NoError(t, err)
 		require.NoError(t, group.Wait())
 		steps, err := migrations()
 		require.NoError(t, err)
