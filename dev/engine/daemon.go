@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/moby/moby/client"
@@ -23,7 +24,7 @@ func start(ctx context.Context, engine *client.Client, out io.Writer) error {
 		return err
 	}
 	if missing := missingPackages(); len(missing) > 0 {
-		fmt.Fprintf(out, "Installing %v with apt-get ...\n", missing)
+		fmt.Fprintf(out, "Installing %s with apt-get ...\n", strings.Join(missing, ", "))
 		if err := host.InstallPackages(ctx, missing...); err != nil {
 			return err
 		}
@@ -33,6 +34,11 @@ func start(ctx context.Context, engine *client.Client, out io.Writer) error {
 		if output, err := exec.CommandContext(ctx, "systemctl", "start", "docker.service").CombinedOutput(); err != nil {
 			return fmt.Errorf("systemctl start docker.service: %w: %s", err, host.LastLines(string(output), 10))
 		}
+		return awaitAnswer(ctx, engine, nil)
+	}
+	if starting() {
+		// Debian's package starts the daemon itself where it finds an init system that it knows.
+		fmt.Fprintln(out, "Waiting for the dockerd that is starting ...")
 		return awaitAnswer(ctx, engine, nil)
 	}
 	path, err := logPath()
@@ -55,12 +61,28 @@ func start(ctx context.Context, engine *client.Client, out io.Writer) error {
 // missingPackages names Debian's packages for the programs that are not there. The daemon cannot make networks without iptables.
 func missingPackages() []string {
 	var missing []string
-	for program, name := range map[string]string{"dockerd": "docker.io", "iptables": "iptables"} {
-		if _, err := exec.LookPath(program); err != nil {
-			missing = append(missing, name)
-		}
+	if _, err := exec.LookPath("dockerd"); err != nil {
+		missing = append(missing, "docker.io")
+	}
+	if _, err := exec.LookPath("iptables"); err != nil {
+		missing = append(missing, "iptables")
+	}
+	// Where the kernel has AppArmor on, no container starts without the program that loads its profile.
+	enabled, _ := os.ReadFile("/sys/module/apparmor/parameters/enabled")
+	if _, err := exec.LookPath("apparmor_parser"); err != nil && strings.HasPrefix(string(enabled), "Y") {
+		missing = append(missing, "apparmor")
 	}
 	return missing
+}
+
+// starting tells whether a dockerd has begun and written down its process id, which it does before it answers.
+func starting() bool {
+	id, err := os.ReadFile("/run/docker.pid")
+	if err != nil {
+		return false
+	}
+	name, err := os.ReadFile(filepath.Join("/proc", strings.TrimSpace(string(id)), "comm"))
+	return err == nil && strings.TrimSpace(string(name)) == "dockerd"
 }
 
 // launch starts dockerd in a session of its own with no open file of ours, so that neither a Ctrl-C here nor the end of the

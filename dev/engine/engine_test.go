@@ -63,6 +63,16 @@ pidof dockerd | wc -w
 	require.Contains(t, stdout, "\n1\n")
 }
 
+func TestDaemonThatIsAlreadyStartingIsWaitedFor(t *testing.T) {
+	stdout, stderr, err := onMachineWithoutEngine(t, `
+dockerd > /dev/null 2>&1 &
+"$1"
+pidof dockerd | wc -w
+`)
+	require.NoError(t, err, stderr)
+	require.Regexp(t, `\n1\n$`, stdout)
+}
+
 func TestDaemonThatCannotStartShowsItsLog(t *testing.T) {
 	_, stderr, err := onMachineWithoutEngine(t, `
 mount -t tmpfs none /etc/docker

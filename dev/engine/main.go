@@ -96,6 +96,11 @@ func awaitAnswer(ctx context.Context, engine *client.Client, ended <-chan error)
 		}
 		select {
 		case err := <-ended:
+			if starting() {
+				// Ours gave way to one that came first.
+				ended = nil
+				continue
+			}
 			return fmt.Errorf("the daemon ended: %v", err)
 		case <-deadline.Done():
 			if ctx.Err() != nil {
