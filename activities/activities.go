@@ -198,11 +198,13 @@ func (a *Activities) Delete(ctx context.Context, in DeleteInput) error {
 // Publish publishes status events and brings the records up to date. Its retry
 // repeats events with the same ids, which JetStream drops.
 func (a *Activities) Publish(ctx context.Context, in PublishInput) error {
+	defer heartbeat(ctx, "publishing")()
 	return a.Publisher.Publish(ctx, in.Events)
 }
 
 // Reject keeps a command that turned out to be unservable as a dead letter.
 func (a *Activities) Reject(ctx context.Context, in RejectInput) error {
+	defer heartbeat(ctx, "writing a dead letter")()
 	revision, err := a.Revisions.Get(ctx, in.Command.Revision)
 	if err != nil {
 		return err
