@@ -17,12 +17,14 @@ const (
 	HeartbeatTimeout  = 10 * time.Second
 )
 
-// heartbeat proves that the activity is alive until the returned function is called.
+// heartbeat proves that the activity is alive until the returned function is
+// called. The first beat is a call to the server too, so the work does not wait
+// for it.
 func heartbeat(ctx context.Context, doing string) (stop func()) {
-	activity.RecordHeartbeat(ctx, doing)
 	done := make(chan struct{})
 	var ended sync.WaitGroup
 	ended.Go(func() {
+		activity.RecordHeartbeat(ctx, doing)
 		ticker := time.NewTicker(HeartbeatInterval)
 		defer ticker.Stop()
 		for {

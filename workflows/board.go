@@ -28,7 +28,7 @@ func newBoard(in DeployInput) *board {
 	if in.Destroy {
 		title = fmt.Sprintf("Destroying %s (revision %d)", in.Command.Scope, in.Revision.Number)
 	}
-	return &board{title: title, states: map[string]string{}}
+	return &board{title: title, phase: "starting", states: map[string]string{}}
 }
 
 func (b *board) status(ctx workflow.Context, status string) {

@@ -20,7 +20,6 @@ func Deploy(ctx workflow.Context, in DeployInput) error {
 	d := &deployment{DeployInput: in, outbox: newOutbox(ctx), board: newBoard(in)}
 	defer d.outbox.flush(ctx)
 
-	d.setStatus(ctx, d.starting())
 	d.tell(ctx, schemas.StatusDeploymentStarted, schemas.DeploymentStatus{})
 	cause := "" // the plan says why
 	if in.Destroy {
@@ -58,13 +57,6 @@ type deployment struct {
 	pulled bool
 	// rollingBack says that the way leads back.
 	rollingBack bool
-}
-
-func (d *deployment) starting() string {
-	if d.Destroy {
-		return StatusDestroying
-	}
-	return StatusDeploying
 }
 
 func (d *deployment) succeeded() string {

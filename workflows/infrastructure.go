@@ -128,9 +128,9 @@ func (i *infrastructure) serve(ctx workflow.Context, command schemas.CommandRefe
 
 // deploy starts the Deploy workflow and waits for its end.
 func (i *infrastructure) deploy(ctx workflow.Context, in DeployInput) error {
-	what := "Deploy revision"
+	what, status := "Deploy revision", StatusDeploying
 	if in.Destroy {
-		what = "Destroy, as revision"
+		what, status = "Destroy, as revision", StatusDestroying
 	}
 	options := workflow.ChildWorkflowOptions{
 		WorkflowID:    DeployID(i.Scope, in.Revision.Number),
@@ -143,6 +143,7 @@ func (i *infrastructure) deploy(ctx workflow.Context, in DeployInput) error {
 			AttributeEnvironment.ValueSet(i.Scope.Environment),
 			AttributeInfrastructure.ValueSet(i.Scope.Infrastructure),
 			AttributeRevision.ValueSet(int64(in.Revision.Number)),
+			AttributeStatus.ValueSet(status),
 		),
 	}
 	return workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), NameDeploy, in).Get(ctx, nil)
