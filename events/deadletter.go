@@ -2,6 +2,7 @@ package events
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"strings"
@@ -14,30 +15,54 @@ import (
 
 // The headers that a dead letter has beside those of the command itself.
 const (
-	deadLetterReason   = "Windlass-Reason"
-	deadLetterSubject  = "Windlass-Subject"
-	deadLetterSequence = "Windlass-Sequence"
+	ownHeaders         = "Windlass-"
+	deadLetterReason   = ownHeaders + "Reason"
+	deadLetterSubject  = ownHeaders + "Subject"
+	deadLetterSequence = ownHeaders + "Sequence"
+	// deadLetterCut says where the body is when the letter could not hold it.
+	deadLetterCut = ownHeaders + "Cut"
 )
+
+// serverHeaders start the names of headers that tell the server what to do with a
+// message, such as to refuse it after another one. They were obeyed already.
+const serverHeaders = "nats-"
 
 // deadLetter keeps a message that cannot be served: its body and headers as they
 // were, with the reason, the subject and, when known, the stream sequence.
 func deadLetter(ctx context.Context, js jetstream.JetStream, scope schemas.Scope, key string, original *nats.Msg, sequence uint64, faults schemas.Faults) error {
 	letter := nats.NewMsg(DeadLetterSubject(scope))
-	letter.Data = original.Data
-	letter.Header = nats.Header{}
-	maps.Copy(letter.Header, original.Header)
 	letter.Header.Set(nats.MsgIdHdr, "deadletter-"+key)
 	letter.Header.Set(deadLetterReason, headerText(faults.Error()))
-	letter.Header.Set(deadLetterSubject, original.Subject)
+	letter.Header.Set(deadLetterSubject, headerText(original.Subject))
 	if sequence > 0 {
 		letter.Header.Set(deadLetterSequence, fmt.Sprint(sequence))
 	}
-	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-	defer cancel()
-	if _, err := js.PublishMsg(ctx, letter, jetstream.WithExpectStream(DeadLetterStream)); err != nil {
+	whole := nats.NewMsg(letter.Subject)
+	whole.Data = original.Data
+	for name, values := range original.Header {
+		if !strings.HasPrefix(strings.ToLower(name), serverHeaders) {
+			whole.Header[name] = values
+		}
+	}
+	maps.Copy(whole.Header, letter.Header)
+	err := publishLetter(ctx, js, whole)
+	if errors.Is(err, nats.ErrMaxPayload) {
+		// With the reason added a message can be larger than the server takes. The
+		// original stays in the stream of commands for as long.
+		letter.Header.Set(deadLetterCut, fmt.Sprintf("the %d bytes of the command do not fit; they are message %d of %s", len(original.Data), sequence, CommandStream))
+		err = publishLetter(ctx, js, letter)
+	}
+	if err != nil {
 		return fmt.Errorf("write dead letter: %w", missing(err))
 	}
 	return nil
+}
+
+func publishLetter(ctx context.Context, js jetstream.JetStream, letter *nats.Msg) error {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	_, err := js.PublishMsg(ctx, letter, jetstream.WithExpectStream(DeadLetterStream))
+	return err
 }
 
 // headerText fits a text into one header line of at most 2 KiB.

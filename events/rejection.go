@@ -13,14 +13,20 @@ import (
 	"windlass/schemas"
 )
 
-// maxFaults bounds the faults in one rejected event.
+// maxFaults bounds the faults in one rejected event. With their texts clipped it
+// stays far below the 1 MiB that a NATS server takes by default.
 const maxFaults = 100
 
 // Rejection is the status event that tells why a command is refused. Its id
 // follows from key, so that telling twice is telling once.
 func Rejection(command schemas.CommandReference, key string, at time.Time, faults schemas.Faults) schemas.Event {
+	clipped := make(schemas.Faults, 0, min(len(faults), maxFaults)+1)
+	for _, fault := range faults[:min(len(faults), maxFaults)] {
+		fault.Field, fault.Reason = clip(fault.Field), clip(fault.Reason)
+		clipped = append(clipped, fault)
+	}
 	if len(faults) > maxFaults {
-		faults = append(slices.Clone(faults[:maxFaults]), schemas.Fault{Reason: fmt.Sprintf("and %d more", len(faults)-maxFaults)})
+		clipped = append(clipped, schemas.Fault{Reason: fmt.Sprintf("and %d more", len(faults)-maxFaults)})
 	}
 	return schemas.Event{
 		ID:          uuid.NewSHA1(uuid.NameSpaceURL, []byte("windlass:rejected:"+key)).String(),
@@ -31,13 +37,13 @@ func Rejection(command schemas.CommandReference, key string, at time.Time, fault
 		Sequence:    schemas.CommandSequence(command.Sequence),
 		CausationID: command.ID,
 		TraceParent: command.TraceParent,
-		Command:     &schemas.CommandStatus{Scope: command.Scope, CommandType: command.Type, Faults: faults},
+		Command:     &schemas.CommandStatus{Scope: command.Scope, CommandType: command.Type, Faults: clipped},
 	}
 }
 
 func checkType(eventType, subjectType string) schemas.Faults {
 	if !slices.Contains(schemas.CommandTypes, eventType) {
-		return schemas.Faults{{Field: "type", Reason: fmt.Sprintf("%q is no command; accepted are %s", eventType, strings.Join(schemas.CommandTypes, ", "))}}
+		return schemas.Faults{{Field: "type", Reason: fmt.Sprintf("%q is no command; accepted are %s", clip(eventType), strings.Join(schemas.CommandTypes, ", "))}}
 	}
 	if short := schemas.ShortType(eventType); short != subjectType {
 		return schemas.Faults{{Field: "type", Reason: fmt.Sprintf("%q was published on a subject that ends in %q; %q is expected", eventType, subjectType, short)}}

@@ -6,6 +6,7 @@ package events
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"windlass/schemas"
@@ -17,6 +18,9 @@ const (
 	statusRoot     = "windlass.status."
 	deadLetterRoot = "windlass.deadletter."
 )
+
+// unknown takes the place of a name that no subject can carry.
+const unknown = "unknown"
 
 // CommandSubject is where a command of that type for that scope is published:
 // windlass.command.<environment>.<infrastructure>.<noun>.<verb>.
@@ -43,10 +47,24 @@ func parseCommandSubject(subject string) (schemas.Scope, string, error) {
 	rest, ok := strings.CutPrefix(subject, commandRoot)
 	tokens := strings.SplitN(rest, ".", 3)
 	if !ok || len(tokens) < 3 {
-		return schemas.Scope{Environment: "unknown", Infrastructure: "unknown"}, "",
+		return schemas.Scope{Environment: unknown, Infrastructure: unknown}, "",
 			fmt.Errorf("subject %q is not of the form %s<environment>.<infrastructure>.<noun>.<verb>", subject, commandRoot)
 	}
 	return schemas.Scope{Environment: tokens[0], Infrastructure: tokens[1]}, tokens[2], nil
+}
+
+var name = regexp.MustCompile(`^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$`)
+
+// addressable is a scope to which an answer can be published whatever the tokens of
+// a command's subject hold: a wildcard, a percent sign, or nothing at all.
+func addressable(scope schemas.Scope) schemas.Scope {
+	if !name.MatchString(scope.Environment) {
+		scope.Environment = unknown
+	}
+	if !name.MatchString(scope.Infrastructure) {
+		scope.Infrastructure = unknown
+	}
+	return scope
 }
 
 // noun is the first word of a type, such as "resource" of

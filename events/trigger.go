@@ -1,14 +1,18 @@
 package events
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"hash/fnv"
 	"log/slog"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
+	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"windlass/schemas"
@@ -34,7 +38,8 @@ type Starter interface {
 
 // Trigger takes commands from the stream, each at least once and in order per
 // Infrastructure, checks them, and starts what they ask for. What is invalid ends
-// as a rejected event and a dead letter.
+// as a rejected event and a dead letter. What another trigger held that stopped or
+// died comes again later, and so out of turn: a command's sequence tells its place.
 type Trigger struct {
 	js        jetstream.JetStream
 	publisher *Publisher
@@ -81,13 +86,32 @@ func (t *Trigger) Run(ctx context.Context) error {
 		return fmt.Errorf("trigger: %w", err)
 	}
 	<-ctx.Done()
-	consuming.Stop()
+	consuming.Drain()
 	<-consuming.Closed()
 	for _, queue := range queues {
 		close(queue)
 	}
 	work.Wait()
+	t.handBack()
 	return nil
+}
+
+// handBack gives what was fetched and not served to the next trigger. It comes after
+// the end of the subscription, which could get it again otherwise, and then nobody
+// would before ackWait is over.
+func (t *Trigger) handBack() {
+	sequence := func(m jetstream.Msg) uint64 {
+		metadata, err := m.Metadata()
+		if err != nil {
+			return 0
+		}
+		return metadata.Sequence.Stream
+	}
+	unserved := slices.SortedFunc(maps.Keys(t.inFlight), func(a, b jetstream.Msg) int { return cmp.Compare(sequence(a), sequence(b)) })
+	for _, message := range unserved {
+		_ = message.Nak() // harmless when it was acknowledged already
+	}
+	clear(t.inFlight)
 }
 
 func laneOf(subject string) int {
@@ -99,14 +123,10 @@ func laneOf(subject string) int {
 
 func (t *Trigger) lane(ctx context.Context, queue <-chan jetstream.Msg) {
 	for message := range queue {
-		if ctx.Err() == nil {
-			t.serve(ctx, message)
-		}
-		t.mutex.Lock()
-		delete(t.inFlight, message)
-		t.mutex.Unlock()
-		if ctx.Err() != nil {
-			_ = message.Nak() // harmless when it was acknowledged already
+		if ctx.Err() == nil && t.serve(ctx, message) {
+			t.mutex.Lock()
+			delete(t.inFlight, message)
+			t.mutex.Unlock()
 		}
 	}
 }
@@ -129,21 +149,22 @@ func (t *Trigger) keepAlive(ctx context.Context) {
 	}
 }
 
-// serve works on one command until it is started or refused. Trouble on the way,
+// serve works on one command until it is started or refused, or until the context
+// ends, which it reports as false. Trouble on the way,
 // such as a Temporal server that is away, is waited out with backoff, so that
 // later commands of the same Infrastructure do not overtake.
-func (t *Trigger) serve(ctx context.Context, message jetstream.Msg) {
+func (t *Trigger) serve(ctx context.Context, message jetstream.Msg) bool {
 	const longest = 5 * time.Second
 	wait := 100 * time.Millisecond
 	for {
 		err := t.attempt(ctx, message)
 		if err == nil || ctx.Err() != nil {
-			return
+			return err == nil
 		}
 		t.logger.Warn("a command waits", "subject", message.Subject(), "error", err, "retryIn", wait)
 		select {
 		case <-ctx.Done():
-			return
+			return false
 		case <-time.After(wait):
 		}
 		wait = min(2*wait, longest)
@@ -174,9 +195,9 @@ func (t *Trigger) attempt(ctx context.Context, message jetstream.Msg) error {
 // be read, also when the command is faulty.
 func (t *Trigger) accept(ctx context.Context, message jetstream.Msg, metadata *jetstream.MsgMetadata) (schemas.CommandReference, error) {
 	scope, subjectType, subjectErr := parseCommandSubject(message.Subject())
-	reference := schemas.CommandReference{Scope: scope, Sequence: metadata.Sequence.Stream}
+	reference := schemas.CommandReference{Scope: addressable(scope), Sequence: metadata.Sequence.Stream}
 	e, data, err := Decode(message.Headers(), message.Data())
-	reference.ID, reference.Source, reference.Type = e.ID(), e.Source(), e.Type()
+	reference.ID, reference.Source, reference.Type = e.ID(), e.Source(), clip(e.Type())
 	reference.Key = Key(e.Source(), e.ID())
 	reference.TraceParent, _ = e.Extensions()[extensionTrace].(string)
 	if err != nil {
@@ -197,6 +218,7 @@ func (t *Trigger) accept(ctx context.Context, message jetstream.Msg, metadata *j
 	}
 	body := message.Data()
 	if isBinary(fold(message.Headers())) {
+		e.SetDataContentType(event.ApplicationJSON) // any other kind of JSON the SDK would write as text
 		if body, err = e.MarshalJSON(); err != nil {
 			return reference, schemas.Faults{{Reason: "cannot be stored: " + err.Error()}}
 		}
