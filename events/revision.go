@@ -19,8 +19,9 @@ import (
 // Revision is what was accepted: the command as it came, and the document that it
 // holds with its parameters filled in.
 type Revision struct {
-	// Event is the command in structured form.
-	Event json.RawMessage `json:"event"`
+	// Event is the command in structured form, byte for byte, so that its lines
+	// stay where they are.
+	Event []byte `json:"event"`
 	// Infrastructure is nil when the command destroys.
 	Infrastructure *schemas.Infrastructure `json:"infrastructure,omitempty"`
 }
