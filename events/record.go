@@ -61,10 +61,8 @@ func update[T any](ctx context.Context, bucket jetstream.KeyValue, key string, c
 		if err != nil {
 			return fmt.Errorf("record %s: %w", key, err)
 		}
-		ctx, cancel := context.WithTimeout(ctx, publishTimeout)
-		_, err = bucket.Update(ctx, key, text, revision)
-		cancel()
-		if errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
+		err = put(ctx, bucket, key, text, revision)
+		if errors.Is(err, jetstream.ErrKeyRevisionMismatch) || errors.Is(err, jetstream.ErrKeyExists) {
 			continue
 		}
 		if err != nil {
@@ -72,6 +70,19 @@ func update[T any](ctx context.Context, bucket jetstream.KeyValue, key string, c
 		}
 		return nil
 	}
+}
+
+// put writes a record that was read at that revision. 0 is a record that is not
+// there, perhaps since somebody deleted it.
+func put(ctx context.Context, bucket jetstream.KeyValue, key string, text []byte, revision uint64) error {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	if revision == 0 {
+		_, err := bucket.Create(ctx, key, text)
+		return err
+	}
+	_, err := bucket.Update(ctx, key, text, revision)
+	return err
 }
 
 func get[T any](ctx context.Context, bucket jetstream.KeyValue, key string) (*T, uint64, error) {
