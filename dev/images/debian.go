@@ -89,7 +89,9 @@ func (d debian) run(ctx context.Context, report *reporter, name string, argument
 	command.Stdout = report
 	command.Stderr = report
 	command.WaitDelay = 5 * time.Second
-	if err := command.Run(); err != nil {
+	if err := command.Run(); ctx.Err() != nil {
+		return context.Cause(ctx)
+	} else if err != nil {
 		return fmt.Errorf("%s: %w: %s", name, err, report.last())
 	}
 	return nil
