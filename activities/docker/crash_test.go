@@ -1,0 +1,242 @@
+package docker
+
+import (
+	"context"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+	"github.com/stretchr/testify/require"
+
+	"windlass/activities"
+	"windlass/plan"
+	"windlass/schemas"
+)
+
+// brokenProxy stands in front of the engine and drops the answer to the n-th call
+// that changes something, counted from 1, after the engine has done what was
+// asked. The engine is then in the state in which a worker that is killed during
+// that call, or between it and the next one, leaves it.
+type brokenProxy struct {
+	address string
+	broken  atomic.Bool
+}
+
+func startBrokenProxy(t *testing.T, engine *client.Client, n int) *brokenProxy {
+	t.Helper()
+	// A socket's path is short, and the folders of tests have long names.
+	folder, err := os.MkdirTemp("", "proxy")
+	require.NoError(t, err)
+	t.Cleanup(func() { os.RemoveAll(folder) })
+	listener, err := net.Listen("unix", filepath.Join(folder, "s"))
+	require.NoError(t, err)
+	dial := engine.Dialer()
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) }}
+	forward := &httputil.ReverseProxy{Transport: transport, FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
+		r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine"
+	}}
+	p := &brokenProxy{address: "unix://" + listener.Addr().String()}
+	var count atomic.Int64
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodGet || r.Method == http.MethodHead || count.Add(1) != int64(n) {
+			forward.ServeHTTP(w, r)
+			return
+		}
+		p.broken.Store(true)
+		out := r.Clone(context.WithoutCancel(r.Context()))
+		out.RequestURI, out.URL.Scheme, out.URL.Host = "", "http", "engine"
+		if response, err := transport.RoundTrip(out); err == nil {
+			response.Body.Close()
+		}
+		panic(http.ErrAbortHandler)
+	})}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { server.Close() })
+	return p
+}
+
+// round is one round of a walk, counted from 1.
+type round func(l *lab, n int) error
+
+// walk runs the work once for each changing call that it makes, with the answer to
+// that call lost, and then once more with a provider that knows nothing of the
+// first, as a worker does after kill -9. What is there afterwards must be what an
+// undisturbed run leaves. It fails when the work makes fewer calls than it should.
+func walk(t *testing.T, least int, prepare, work round, check func(l *lab, n int)) {
+	t.Helper()
+	l := newLab(t)
+	direct := l.provider
+	for n, broken := 1, true; broken; n++ {
+		require.NoError(t, prepare(l, n))
+		proxy := startBrokenProxy(t, l.engine, n)
+		l.provider = newProvider(t, proxy.address)
+		if err := work(l, n); err != nil {
+			require.True(t, activities.IsKind(err, activities.Unavailable), "call %d: %v", n, err)
+		}
+		broken = proxy.broken.Load()
+		require.True(t, broken || n > least, "the work makes only %d changing calls", n-1)
+		l.provider = direct
+		require.NoError(t, work(l, n), "after the answer to call %d was lost", n)
+		check(l, n)
+	}
+}
+
+// once prepares only the first round; later ones go on from where the one before ended.
+func once(prepare func(l *lab) error) round {
+	return func(l *lab, n int) error {
+		if n > 1 {
+			return nil
+		}
+		return prepare(l)
+	}
+}
+
+// crashScene are the declarations of the walks.
+type crashScene struct {
+	front, back, data plan.Desired
+}
+
+func newCrashScene(l *lab) crashScene {
+	return crashScene{
+		front: l.declare("front", schemas.TypeNetwork, schemas.Network{}),
+		back:  l.declare("back", schemas.TypeNetwork, schemas.Network{}),
+		data:  l.declare("data", schemas.TypeStorage, schemas.Storage{}),
+	}
+}
+
+// web is a Compute on both networks.
+func (s crashScene) web(l *lab, replicas, version int) plan.Desired {
+	return l.compute("web", schemas.Compute{
+		Replicas: number(replicas), Environment: map[string]string{"VERSION": strconv.Itoa(version)}, StopGracePeriod: duration(0), Health: patientHTTP(),
+		Networks: []string{objectName(s.front.Target), objectName(s.back.Target)},
+	})
+}
+
+// keeper is a Compute that must be stopped before another version of it starts.
+func (s crashScene) keeper(l *lab, version int) plan.Desired {
+	return l.compute("web", schemas.Compute{
+		Environment: map[string]string{"VERSION": strconv.Itoa(version)}, StopGracePeriod: duration(0), Health: patientHTTP(),
+		Networks: []string{objectName(s.front.Target)}, Volumes: []schemas.VolumeMount{{Source: objectName(s.data.Target), MountPath: "/data"}},
+	})
+}
+
+func (l *lab) applyEach(declared ...plan.Desired) error {
+	l.Helper()
+	for _, d := range declared {
+		if _, err := l.apply(d); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// requireExactly holds the objects of the scope against the declarations: each is
+// there once, well, and nothing else is.
+func (l *lab) requireExactly(declared ...plan.Desired) {
+	l.Helper()
+	var want []string
+	for _, d := range declared {
+		o := l.observed(d.Resource)
+		require.Equal(l, plan.StateReady, o.State, o.Reason)
+		require.Equal(l, d.SpecHash, o.SpecHash)
+		switch d.Type {
+		case schemas.TypeNetwork:
+			want = append(want, "network "+objectName(d.Target))
+		case schemas.TypeStorage:
+			want = append(want, "volume "+objectName(d.Target))
+		case schemas.TypeDatabase:
+			want = append(want, "volume "+dataVolumeName(d.Target), "container "+containerName(d, 0)+" running")
+		case schemas.TypeCompute:
+			compute, err := decode[schemas.Compute](d)
+			require.NoError(l, err)
+			for i := range *compute.WithDefaults().Replicas {
+				want = append(want, "container "+containerName(d, i)+" running")
+				networks := l.inspect(containerName(d, i)).NetworkSettings.Networks
+				for _, name := range compute.Networks {
+					require.Contains(l, networks, name)
+				}
+			}
+		}
+	}
+	slices.Sort(want)
+	require.Equal(l, strings.Join(want, "\n"), strings.Join(slices.Sorted(slices.Values(l.names())), "\n"))
+}
+
+func TestWhateverCallOfAnApplyIsLostTheNextApplyFinishes(t *testing.T) {
+	t.Parallel()
+	empty := func(l *lab, _ int) error {
+		l.clear()
+		return nil
+	}
+	t.Run("creating everything", func(t *testing.T) {
+		t.Parallel()
+		all := func(l *lab) []plan.Desired {
+			s := newCrashScene(l)
+			return []plan.Desired{s.front, s.back, s.data, s.web(l, 2, 1)}
+		}
+		walk(t, 9, empty,
+			func(l *lab, _ int) error { return l.applyEach(all(l)...) },
+			func(l *lab, _ int) { l.requireExactly(all(l)...) })
+	})
+	t.Run("updating, the new one first", func(t *testing.T) {
+		t.Parallel()
+		walk(t, 5,
+			once(func(l *lab) error { s := newCrashScene(l); return l.applyEach(s.front, s.back, s.web(l, 1, 0)) }),
+			func(l *lab, n int) error { return l.applyEach(newCrashScene(l).web(l, 1, n)) },
+			func(l *lab, n int) { s := newCrashScene(l); l.requireExactly(s.front, s.back, s.web(l, 1, n)) })
+	})
+	t.Run("updating, the old one first", func(t *testing.T) {
+		t.Parallel()
+		walk(t, 4,
+			once(func(l *lab) error { s := newCrashScene(l); return l.applyEach(s.front, s.data, s.keeper(l, 0)) }),
+			func(l *lab, n int) error { return l.applyEach(newCrashScene(l).keeper(l, n)) },
+			func(l *lab, n int) { s := newCrashScene(l); l.requireExactly(s.front, s.data, s.keeper(l, n)) })
+	})
+	t.Run("replacing a network under its containers", func(t *testing.T) {
+		t.Parallel()
+		other := func(l *lab, n int) plan.Desired {
+			return l.declare("front", schemas.TypeNetwork, schemas.Network{Internal: n%2 == 1})
+		}
+		walk(t, 4,
+			once(func(l *lab) error { s := newCrashScene(l); return l.applyEach(other(l, 0), s.back, s.web(l, 1, 1)) }),
+			func(l *lab, n int) error { return l.applyEach(other(l, n)) },
+			func(l *lab, n int) { s := newCrashScene(l); l.requireExactly(other(l, n), s.back, s.web(l, 1, 1)) })
+	})
+	t.Run("creating a database", func(t *testing.T) {
+		t.Parallel()
+		db := func(l *lab) plan.Desired {
+			return l.declare("db", schemas.TypeDatabase, schemas.Database{Engine: "postgres", Version: "15", StartPeriod: duration(3 * time.Minute)})
+		}
+		walk(t, 3, empty,
+			func(l *lab, _ int) error { return l.applyEach(db(l)) },
+			func(l *lab, _ int) { l.requireExactly(db(l)) })
+	})
+}
+
+func TestWhateverCallOfADeleteIsLostTheNextDeleteFinishes(t *testing.T) {
+	t.Parallel()
+	walk(t, 5,
+		func(l *lab, _ int) error {
+			s := newCrashScene(l)
+			return l.applyEach(s.front, s.back, s.data, s.web(l, 1, 1))
+		},
+		func(l *lab, _ int) error {
+			s := newCrashScene(l)
+			for _, d := range []plan.Desired{s.web(l, 1, 1), s.data, s.back, s.front} {
+				if err := l.delete(d.Target); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+		func(l *lab, _ int) { require.Empty(l, l.names()) })
+}
