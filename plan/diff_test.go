@@ -1,0 +1,191 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"windlass/schemas"
+)
+
+var scope = schemas.Scope{Environment: "staging", Infrastructure: "users"}
+
+func target(name string, kind schemas.ResourceType, provider string) Target {
+	return Target{Scope: scope, Resource: name, Type: kind, Provider: provider}
+}
+
+// declared is a Network of the provider docker, of revision 2.
+func declared(name, hash string, dependsOn ...string) Desired {
+	return Desired{Target: target(name, schemas.TypeNetwork, "docker"), Revision: 2, SpecHash: hash, DependsOn: dependsOn}
+}
+
+// found is a ready Network of the provider docker, of revision 1.
+func found(name, hash string, dependsOn ...string) Observed {
+	return Observed{Target: target(name, schemas.TypeNetwork, "docker"), Revision: 1, SpecHash: hash, DependsOn: dependsOn, State: StateReady}
+}
+
+// lines are the operations of a plan as text: id, cause and what each comes after.
+func lines(p Plan) []string {
+	out := make([]string, len(p.Operations))
+	for i, o := range p.Operations {
+		out[i] = fmt.Sprintf("%s: %s", o.ID, o.Cause)
+		if len(o.DependsOn) > 0 {
+			out[i] += fmt.Sprintf(" %q", o.DependsOn)
+		}
+	}
+	return out
+}
+
+func degraded(o Observed, hash, reason string) Observed {
+	o.SpecHash, o.State, o.Reason = hash, StateDegraded, reason
+	return o
+}
+
+func of(o Observed, kind schemas.ResourceType, provider string) Observed {
+	o.Type, o.Provider = kind, provider
+	return o
+}
+
+func TestDiff(t *testing.T) {
+	tests := map[string]struct {
+		desired  []Desired
+		observed []Observed
+		want     []string
+		text     string
+	}{
+		"nothing declared and nothing there": {nil, nil, []string{}, "nothing to do"},
+		"what is not there is created after what it needs": {
+			[]Desired{declared("web", "w", "db"), declared("db", "d", "backend"), declared("backend", "b")}, nil,
+			[]string{`create backend: is declared and not there`, `create db: is declared and not there ["create backend"]`, `create web: is declared and not there ["create db"]`},
+			"3 to create",
+		},
+		"what is as declared is left alone": {
+			[]Desired{declared("web", "w", "db"), declared("db", "d")}, []Observed{found("db", "d"), found("web", "w", "db")},
+			[]string{`none db: is as declared`, `none web: is as declared ["none db"]`},
+			"2 unchanged",
+		},
+		"what differs is updated": {
+			[]Desired{declared("db", "new")}, []Observed{found("db", "old")},
+			[]string{`update db: its declaration differs from that of revision 1`},
+			"1 to update",
+		},
+		"what is degraded is mended": {
+			[]Desired{declared("db", "d")}, []Observed{degraded(found("db", "d"), "d", "2 of 3 replicas run")},
+			[]string{`update db: 2 of 3 replicas run`},
+			"1 to update",
+		},
+		"what is of mixed versions is mended": {
+			[]Desired{declared("db", "d")}, []Observed{degraded(found("db", ""), "", "its replicas are of different revisions")},
+			[]string{`update db: its replicas are of different revisions`},
+			"1 to update",
+		},
+		"what is no longer declared is deleted after what used it": {
+			nil, []Observed{found("backend", "b"), found("db", "d", "backend"), found("web", "w", "db", "backend")},
+			[]string{
+				`delete web (Network, docker): is no longer declared`,
+				`delete db (Network, docker): is no longer declared ["delete web (Network, docker)"]`,
+				`delete backend (Network, docker): is no longer declared ["delete db (Network, docker)" "delete web (Network, docker)"]`,
+			},
+			"3 to delete",
+		},
+		"what is no longer declared goes after what used it has moved on": {
+			[]Desired{declared("web", "new")}, []Observed{found("cache", "c"), found("web", "old", "cache")},
+			[]string{
+				`update web: its declaration differs from that of revision 1`,
+				`delete cache (Network, docker): is no longer declared ["update web"]`,
+			},
+			"1 to update, 1 to delete",
+		},
+		"another type takes a name only when it is free": {
+			[]Desired{declared("data", "d"), declared("web", "new", "data")},
+			[]Observed{of(found("data", "s"), schemas.TypeStorage, "docker"), found("web", "old", "data")},
+			[]string{
+				`delete data (Storage, docker): is declared as Network of provider docker now`,
+				`create data: is declared and not there ["delete data (Storage, docker)"]`,
+				`update web: its declaration differs from that of revision 1 ["create data"]`,
+			},
+			"1 to create, 1 to update, 1 to delete",
+		},
+		"another place takes a name only when it is free": {
+			[]Desired{declared("data", "d")}, []Observed{of(found("data", "d"), schemas.TypeNetwork, "elsewhere")},
+			[]string{
+				`delete data (Network, elsewhere): is declared as Network of provider docker now`,
+				`create data: is declared and not there ["delete data (Network, elsewhere)"]`,
+			},
+			"1 to create, 1 to delete",
+		},
+		"a name that is there twice is kept once": {
+			[]Desired{declared("data", "d")}, []Observed{of(found("data", "x"), schemas.TypeStorage, "docker"), found("data", "d")},
+			[]string{
+				`delete data (Storage, docker): is declared as Network of provider docker now`,
+				`none data: is as declared ["delete data (Storage, docker)"]`,
+			},
+			"1 to delete, 1 unchanged",
+		},
+		"objects of different revisions that contradict each other are deleted all the same": {
+			nil, []Observed{found("a", "a", "b"), found("b", "b", "a"), found("c", "c", "c")},
+			[]string{
+				`delete b (Network, docker): is no longer declared`,
+				`delete a (Network, docker): is no longer declared ["delete b (Network, docker)"]`,
+				`delete c (Network, docker): is no longer declared`,
+			},
+			"3 to delete",
+		},
+		"a dependency on something outside the document is no edge": {
+			[]Desired{declared("web", "w", "elsewhere")}, []Observed{found("web", "w", "nowhere")},
+			[]string{`none web: is as declared`},
+			"1 unchanged",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			p := Diff(test.desired, test.observed)
+			require.Equal(t, test.want, lines(p))
+			require.Equal(t, test.text, p.String())
+
+			slices.Reverse(test.desired)
+			slices.Reverse(test.observed)
+			require.Equal(t, p, Diff(test.desired, test.observed), "the plan depends on the order of what it is made from")
+		})
+	}
+}
+
+func TestEveryOperationSaysWhatItMoves(t *testing.T) {
+	p := Diff([]Desired{declared("data", "d")}, []Observed{of(found("data", "x"), schemas.TypeStorage, "elsewhere")})
+	require.Equal(t, []schemas.Operation{
+		{ID: "delete data (Storage, elsewhere)", Action: schemas.ActionDelete, Resource: "data", Type: schemas.TypeStorage, Provider: "elsewhere", Cause: "is declared as Network of provider docker now"},
+		{ID: "create data", Action: schemas.ActionCreate, Resource: "data", Type: schemas.TypeNetwork, Provider: "docker", Cause: "is declared and not there", DependsOn: []string{"delete data (Storage, elsewhere)"}},
+	}, p.Operations)
+}
+
+func TestStringCountsEveryAction(t *testing.T) {
+	p := Diff(
+		[]Desired{declared("a", "1"), declared("b", "1"), declared("c", "2"), declared("d", "1"), declared("e", "1"), declared("f", "1")},
+		[]Observed{found("c", "1"), found("d", "1"), found("e", "1"), found("f", "1"), found("g", "1")},
+	)
+	require.Equal(t, "2 to create, 1 to update, 1 to delete, 3 unchanged", p.String())
+}
+
+func TestAHashFollowsWhatIsDeclaredAndNotHowItIsWritten(t *testing.T) {
+	hash := func(kind schemas.ResourceType, properties string) string {
+		h, err := Hash(kind, []byte(properties))
+		require.NoError(t, err)
+		require.Len(t, h, 64)
+		return h
+	}
+	one := hash(schemas.TypeCompute, `{"image":"a","ports":[{"containerPort":80},{"containerPort":81}]}`)
+	require.Equal(t, one, hash(schemas.TypeCompute, "{ \"ports\": [{\"containerPort\": 80},\n{\"containerPort\":81}], \"image\": \"\\u0061\" }"))
+	for name, other := range map[string]string{
+		"another type":     hash(schemas.TypeDatabase, `{"image":"a","ports":[{"containerPort":80},{"containerPort":81}]}`),
+		"another value":    hash(schemas.TypeCompute, `{"image":"b","ports":[{"containerPort":80},{"containerPort":81}]}`),
+		"another order":    hash(schemas.TypeCompute, `{"image":"a","ports":[{"containerPort":81},{"containerPort":80}]}`),
+		"a further member": hash(schemas.TypeCompute, `{"image":"a","user":"","ports":[{"containerPort":80},{"containerPort":81}]}`),
+		"nothing":          hash(schemas.TypeCompute, ``),
+	} {
+		require.NotEqual(t, one, other, name)
+	}
+	_, err := Hash(schemas.TypeCompute, []byte(`{"image":`))
+	require.ErrorContains(t, err, "hash of Compute")
+}
