@@ -155,5 +155,5 @@ func requireFound(t *testing.T, c client.Client, query string) {
 		found, err := c.CountWorkflow(t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: query})
 		require.NoError(collect, err)
 		require.Equal(collect, int64(1), found.GetCount())
-	}, 30*time.Second, 20*time.Millisecond)
+	}, 2*time.Minute, 20*time.Millisecond)
 }

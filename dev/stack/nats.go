@@ -2,7 +2,6 @@ package stack
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -61,7 +60,7 @@ func startNATS(ctx context.Context, address *reservation, storeDir string, log *
 }
 
 func natsReady(ctx context.Context, server *natsserver.Server, fatal <-chan error) error {
-	deadline := time.Now().Add(30 * time.Second)
+	deadline := time.Now().Add(readyTimeout)
 	for {
 		ready := server.ReadyForConnections(20*time.Millisecond) && server.JetStreamEnabled()
 		select {
@@ -75,7 +74,7 @@ func natsReady(ctx context.Context, server *natsserver.Server, fatal <-chan erro
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return errors.New("NATS did not become ready within 30 s")
+			return fmt.Errorf("NATS did not become ready within %s", readyTimeout)
 		}
 	}
 }

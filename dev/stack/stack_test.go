@@ -30,7 +30,7 @@ func start(t *testing.T, c stack.Config) *stack.Stack {
 }
 
 func stop(s *stack.Stack) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
 	return s.Stop(ctx)
 }

@@ -16,7 +16,9 @@ import (
 	"go.temporal.io/server/temporal"
 )
 
-const temporalStartTimeout = 30 * time.Second
+// readyTimeout is far above the fraction of a second that a server takes, so that it also comes up on a machine that has
+// ten times more to do than it can.
+const readyTimeout = 2 * time.Minute
 
 type temporalServer struct {
 	server   temporal.Server
@@ -75,7 +77,7 @@ func startTemporal(ctx context.Context, address *reservation, dir string, taskRa
 		started <- server
 		finish(nil)
 	}()
-	ctx, cancel := context.WithTimeout(ctx, temporalStartTimeout)
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	select {
 	case err := <-result:

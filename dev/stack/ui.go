@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"time"
 
 	uiserver "github.com/temporalio/ui-server/v2/server"
 	uiconfig "github.com/temporalio/ui-server/v2/server/config"
@@ -49,7 +48,7 @@ func startWebUI(ctx context.Context, address *reservation, temporalAddress strin
 }
 
 func (u *webUI) ready(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
 	err := poll(ctx, func() error {
 		connection, err := (&net.Dialer{}).DialContext(ctx, "tcp", u.address)
