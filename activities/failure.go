@@ -55,7 +55,7 @@ func (a *Activities) failed(ctx context.Context, revision Revision, secrets Secr
 		permanent = fault.Kind.Permanent()
 		failure = schemas.Failure{
 			Kind: string(fault.Kind), Resource: fault.Resource, Field: fault.Field,
-			Message: secrets.Redact(fault.Message), Hint: fault.Hint, Evidence: redacted(fault.Evidence, secrets),
+			Message: secrets.Redact(fault.Message), Hint: secrets.Redact(fault.Hint), Evidence: redacted(fault.Evidence, secrets),
 		}
 	}
 	a.locate(ctx, revision, &failure)

@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"cmp"
 	"crypto/hkdf"
 	"crypto/sha256"
 	"encoding/base64"
@@ -75,13 +76,32 @@ func (o *opened) value(r schemas.Reference) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if value != "" {
-		o.mutex.Lock()
-		o.revealed = append(o.revealed, value)
-		o.mutex.Unlock()
-	}
+	o.remember(value)
 	return value, nil
 }
+
+// remember keeps what Redact has to find, the longest first, so that no secret
+// hides a part of another one. Logs come line by line, so the lines of a secret
+// count as well.
+func (o *opened) remember(value string) {
+	o.mutex.Lock()
+	defer o.mutex.Unlock()
+	parts := []string{value}
+	if lines := strings.FieldsFunc(value, func(r rune) bool { return r == '\n' || r == '\r' }); len(lines) > 1 {
+		parts = append(parts, lines...)
+	}
+	for i, part := range parts {
+		tooShort := i > 0 && len(part) < shortestLine
+		if part != "" && !tooShort && !slices.Contains(o.revealed, part) {
+			o.revealed = append(o.revealed, part)
+		}
+	}
+	slices.SortFunc(o.revealed, func(a, b string) int { return cmp.Compare(len(b), len(a)) })
+}
+
+// shortestLine bounds the lines of a secret that are redacted by themselves: a
+// closing brace alone gives nothing away.
+const shortestLine = 4
 
 // Redact implements Secrets.
 func (o *opened) Redact(text string) string {
