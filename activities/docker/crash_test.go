@@ -240,3 +240,24 @@ func TestWhateverCallOfADeleteIsLostTheNextDeleteFinishes(t *testing.T) {
 		},
 		func(l *lab, _ int) { require.Empty(l, l.names()) })
 }
+
+// TestTwoWorkersAtOnceMakeEachContainerOnce pins what happens when a call that was
+// given up still runs in another process: its containers are adopted.
+func TestTwoWorkersAtOnceMakeEachContainerOnce(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	s := newCrashScene(l)
+	require.NoError(t, l.applyEach(s.front, s.back))
+	d := s.web(l, 3, 1)
+	results := make(chan error)
+	for range 2 {
+		worker := newProvider(t, "")
+		go func() {
+			_, err := worker.Apply(t.Context(), d, l.secrets, l.spoken.say)
+			results <- err
+		}()
+	}
+	require.NoError(t, <-results)
+	require.NoError(t, <-results)
+	l.requireExactly(s.front, s.back, d)
+}
