@@ -31,26 +31,32 @@ func Infrastructure(ctx workflow.Context, in InfrastructureInput) error {
 	commands := workflow.GetSignalChannel(ctx, SignalCommand)
 	for {
 		i.receive(ctx, commands)
-		if len(i.Queue) > 0 {
+		switch {
+		case ctx.Err() == nil && isLong(ctx):
+			i.outbox.flush(ctx)
+			i.receive(ctx, commands)
+			return workflow.NewContinueAsNewError(ctx, NameInfrastructure, i.InfrastructureInput)
+		case len(i.Queue) > 0:
 			command := i.Queue[0]
 			i.Queue = i.Queue[1:]
 			i.serve(ctx, command, commands)
-			continue
-		}
-		if ctx.Err() != nil {
+		case ctx.Err() != nil:
 			i.outbox.flush(ctx)
-			return ctx.Err()
-		}
-		if info := workflow.GetInfo(ctx); info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() > longHistory {
-			i.outbox.flush(ctx)
-			if i.receive(ctx, commands) {
-				continue
+			if !i.receive(ctx, commands) { // one that came meanwhile is answered too
+				return ctx.Err()
 			}
-			return workflow.NewContinueAsNewError(ctx, NameInfrastructure, i.InfrastructureInput)
+		default:
+			i.describe(ctx, "waiting for commands")
+			i.wait(ctx, commands)
 		}
-		i.describe(ctx, "waiting for commands")
-		i.wait(ctx, commands)
 	}
+}
+
+// isLong says that the history has grown enough. The queue goes along to the next
+// run, so that commands that keep coming do not keep the history growing.
+func isLong(ctx workflow.Context) bool {
+	info := workflow.GetInfo(ctx)
+	return info.GetContinueAsNewSuggested() || info.GetCurrentHistoryLength() > longHistory
 }
 
 type infrastructure struct {
