@@ -35,7 +35,7 @@ func (e *execution) run(ctx workflow.Context) error {
 			err := e.operate(ctx, o)
 			if err != nil && e.err == nil {
 				e.err = err
-				if e.plan.OnFailure == schemas.OnFailureRollback {
+				if e.plan.OnFailure == schemas.OnFailureRollback && !e.rollingBack {
 					cancel() // what still runs will be undone
 				}
 			}
