@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/nats-io/nats.go/jetstream"
 
@@ -54,22 +55,35 @@ func (r *Revisions) Put(ctx context.Context, revision Revision) (string, error) 
 	if err != nil {
 		return "", fmt.Errorf("store revision: %w", err)
 	}
-	var packed bytes.Buffer
-	writer := gzip.NewWriter(&packed)
-	if _, err := writer.Write(text); err != nil {
-		return "", fmt.Errorf("store revision: %w", err)
-	}
-	if err := writer.Close(); err != nil {
+	packed, err := pack(text)
+	if err != nil {
 		return "", fmt.Errorf("store revision: %w", err)
 	}
 	sum := sha256.Sum256(text)
 	reference := hex.EncodeToString(sum[:])
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
-	if _, err := r.bucket.Create(ctx, reference, packed.Bytes()); err != nil && !errors.Is(err, jetstream.ErrKeyExists) {
+	if _, err := r.bucket.Create(ctx, reference, packed); err != nil && !errors.Is(err, jetstream.ErrKeyExists) {
 		return "", fmt.Errorf("store revision: %w", err)
 	}
 	return reference, nil
+}
+
+// packers are kept, since each has close to a megabyte of tables.
+var packers = sync.Pool{New: func() any { return gzip.NewWriter(io.Discard) }}
+
+func pack(text []byte) ([]byte, error) {
+	var packed bytes.Buffer
+	writer := packers.Get().(*gzip.Writer)
+	defer packers.Put(writer)
+	writer.Reset(&packed)
+	if _, err := writer.Write(text); err != nil {
+		return nil, err
+	}
+	if err := writer.Close(); err != nil {
+		return nil, err
+	}
+	return packed.Bytes(), nil
 }
 
 // ErrNoRevision says that a reference names nothing in the bucket.

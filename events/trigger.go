@@ -24,9 +24,9 @@ const (
 	ackWait = 10 * time.Second
 	// lanes work side by side. All commands of one Infrastructure share a lane, so
 	// that they stay in order.
-	lanes = 16
+	lanes = 32
 	// maxInFlight bounds the commands that are fetched but not acknowledged.
-	maxInFlight = 128
+	maxInFlight = 256
 )
 
 // Starter brings an accepted command to the workflow that serves it. It must be
