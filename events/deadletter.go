@@ -65,6 +65,11 @@ func publishLetter(ctx context.Context, js jetstream.JetStream, letter *nats.Msg
 	return err
 }
 
+// letterKey is the same for each try to write the dead letter of one message. The
+// identity of the event would not do: a careless publisher gives two the same, and
+// the second letter would be dropped.
+func letterKey(sequence uint64) string { return fmt.Sprintf("%s-%d", CommandStream, sequence) }
+
 // headerText fits a text into one header line of at most 2 KiB.
 func headerText(text string) string {
 	const most = 2048
@@ -80,5 +85,5 @@ func (r *Revision) DeadLetter(ctx context.Context, js jetstream.JetStream, refer
 	original := nats.NewMsg(CommandSubject(reference.Scope, reference.Type))
 	original.Header.Set(contentTypeHeader, structuredType)
 	original.Data = r.Event
-	return deadLetter(ctx, js, reference.Scope, reference.Key, original, reference.Sequence, faults)
+	return deadLetter(ctx, js, reference.Scope, letterKey(reference.Sequence), original, reference.Sequence, faults)
 }

@@ -97,6 +97,11 @@ func TestAnAcceptedCommandCanBecomeADeadLetterOnce(t *testing.T) {
 	reason := letters[0].Header.Get(deadLetterReason)
 	require.True(t, strings.HasPrefix(reason, "line 9: spec.resources[0].properties.image: does not exist é"))
 	require.LessOrEqual(t, len(reason), 2051)
+
+	another := reference
+	another.Sequence = 8
+	require.NoError(t, revision.DeadLetter(b.context(), b.js, another, faults))
+	require.Len(t, b.messages(DeadLetterStream), 2, "the letter of another command with the same source and id is kept too")
 }
 
 func TestStreamsArePreparedBySeveralAtATime(t *testing.T) {

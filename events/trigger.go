@@ -231,7 +231,7 @@ func (t *Trigger) accept(ctx context.Context, message jetstream.Msg, metadata *j
 // from the queue: a crash in between repeats a step, it never loses the message.
 func (t *Trigger) reject(ctx context.Context, message jetstream.Msg, metadata *jetstream.MsgMetadata, command schemas.CommandReference, faults schemas.Faults) error {
 	original := messageOf(message)
-	key := fmt.Sprintf("%s-%d", CommandStream, metadata.Sequence.Stream)
+	key := letterKey(metadata.Sequence.Stream)
 	if err := deadLetter(ctx, t.js, command.Scope, key, original, metadata.Sequence.Stream, faults); err != nil {
 		return err
 	}
