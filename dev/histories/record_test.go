@@ -1,0 +1,112 @@
+package histories
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/history/v1"
+	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+
+	"windlass/workflows"
+)
+
+var record = flag.Bool("record", false, "write the histories down, for releases only: an old history must go on to replay")
+
+// recorded is where the replay test of the workflows reads the histories of this
+// version. Recording anew is for a new version, in a directory of its own.
+var recorded = filepath.Join("..", "..", "workflows", "testdata", "histories", "v1")
+
+func TestRecord(t *testing.T) {
+	s := newStage(t)
+	for _, name := range slices.Sorted(maps.Keys(scenarios)) {
+		t.Run(name, func(t *testing.T) {
+			c := s.newScene(t)
+			revisions := scenarios[name](c)
+			files := map[string]*history.History{}
+			for revision := range revisions {
+				files[fmt.Sprintf("%s-rev-%d", name, revision+1)] = c.ended(workflows.DeployID(c.scope, revision+1))
+			}
+			files[name+"-infrastructure"] = c.idle(workflows.InfrastructureID(c.scope), revisions)
+			for file, events := range files {
+				replay(t, c, events)
+				if *record {
+					write(t, file, events)
+				}
+			}
+		})
+	}
+}
+
+// ended is the history of a run that has told its end.
+func (c *scene) ended(id string) *history.History {
+	c.t.Helper()
+	// How it ended is told by the events.
+	_ = c.temporal.GetWorkflow(c.context(), id, "").Get(c.context(), nil)
+	return c.history(id)
+}
+
+// idle is the history of an Infrastructure that has seen the end of its deployments
+// and waits.
+func (c *scene) idle(id string, revisions int) *history.History {
+	c.t.Helper()
+	var whole *history.History
+	require.Eventually(c.t, func() bool {
+		whole = c.history(id)
+		closed := 0
+		for _, e := range whole.Events {
+			switch e.EventType {
+			case enums.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_COMPLETED, enums.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_FAILED, enums.EVENT_TYPE_CHILD_WORKFLOW_EXECUTION_CANCELED:
+				closed++
+			}
+		}
+		last := whole.Events[len(whole.Events)-1].EventType
+		atRest := last == enums.EVENT_TYPE_WORKFLOW_TASK_COMPLETED || last == enums.EVENT_TYPE_UPSERT_WORKFLOW_SEARCH_ATTRIBUTES
+		return closed == revisions && atRest
+	}, patience, 50*time.Millisecond, "the infrastructure does not come to rest")
+	return whole
+}
+
+func (c *scene) history(id string) *history.History {
+	c.t.Helper()
+	whole := &history.History{}
+	iterator := c.temporal.GetWorkflowHistory(c.context(), id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	for iterator.HasNext() {
+		e, err := iterator.Next()
+		require.NoError(c.t, err)
+		whole.Events = append(whole.Events, e)
+	}
+	return whole
+}
+
+// replay checks that the code that made a history takes the same way again.
+func replay(t *testing.T, c *scene, whole *history.History) {
+	t.Helper()
+	replayer := worker.NewWorkflowReplayer()
+	replayer.RegisterWorkflowWithOptions(workflows.Infrastructure, workflow.RegisterOptions{Name: workflows.NameInfrastructure})
+	replayer.RegisterWorkflowWithOptions(workflows.Deploy, workflow.RegisterOptions{Name: workflows.NameDeploy})
+	require.NoError(t, replayer.ReplayWorkflowHistory(c.logger, whole))
+}
+
+func write(t *testing.T, name string, whole *history.History) {
+	t.Helper()
+	for _, e := range whole.Events {
+		// The queue of one worker is named after its host, which is nobody's business.
+		if queue := e.GetWorkflowTaskScheduledEventAttributes().GetTaskQueue(); queue.GetKind() == enums.TASK_QUEUE_KIND_STICKY {
+			queue.Name = "sticky"
+		}
+	}
+	text, err := temporalproto.CustomJSONMarshalOptions{Indent: " "}.Marshal(whole)
+	require.NoError(t, err)
+	require.NoError(t, os.MkdirAll(recorded, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(recorded, name+".json"), append(text, '\n'), 0o644))
+}

@@ -1,0 +1,35 @@
+package workflows
+
+import (
+	"log/slog"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/log"
+	"go.temporal.io/sdk/worker"
+	"go.temporal.io/sdk/workflow"
+)
+
+// Every recorded history, of this release and of all before it, takes the same way
+// through the code of today. `make histories` records those of a release.
+func TestOldHistoriesReplayOnNewCode(t *testing.T) {
+	files, err := filepath.Glob(filepath.Join("testdata", "histories", "*", "*.json"))
+	require.NoError(t, err)
+	found := map[string]bool{}
+	for _, file := range files {
+		name := strings.TrimSuffix(filepath.Base(file), ".json")
+		found[name] = true
+		t.Run(filepath.Base(filepath.Dir(file))+" "+name, func(t *testing.T) {
+			replayer := worker.NewWorkflowReplayer()
+			replayer.RegisterWorkflowWithOptions(Infrastructure, workflow.RegisterOptions{Name: NameInfrastructure})
+			replayer.RegisterWorkflowWithOptions(Deploy, workflow.RegisterOptions{Name: NameDeploy})
+			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(log.NewStructuredLogger(slog.New(slog.DiscardHandler)), file))
+		})
+	}
+	for _, scenario := range []string{"first-deploy", "update", "rollback", "rejected-image", "cancelled", "destroy", "queued-commands", "signal-duplicates"} {
+		require.True(t, found[scenario+"-infrastructure"], "%s is not recorded", scenario)
+		require.True(t, found[scenario+"-rev-1"], "%s is not recorded", scenario)
+	}
+}
