@@ -45,7 +45,9 @@ func (a *Activities) failed(ctx context.Context, revision Revision, secrets Secr
 	if err == nil {
 		return nil
 	}
-	if ctx.Err() != nil && errors.Is(context.Cause(ctx), context.Canceled) {
+	if ctx.Err() != nil {
+		// Cancelled, or cut off: the worker stops, or Temporal did not answer for a
+		// while. What was broken off says nothing, so it is not counted as a failure.
 		return ctx.Err()
 	}
 	failure := schemas.Failure{Kind: kindInternal, Message: secrets.Redact(err.Error())}

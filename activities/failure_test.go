@@ -158,6 +158,16 @@ func TestACancelledActivityIsCancelledAndNotFailed(t *testing.T) {
 	require.True(t, temporal.IsCanceledError(environment.GetWorkflowError()), "%v", environment.GetWorkflowError())
 }
 
+func TestWhatWasBrokenOffIsTriedAgain(t *testing.T) {
+	for _, cause := range []error{nil, errors.New("the heartbeat was not answered"), errors.New("the worker stops")} {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		cancel(cause)
+		for _, err := range []error{errors.New("a surprise"), &Fault{Kind: Conflict, Message: "half done"}} {
+			require.Equal(t, context.Canceled, (&Activities{}).failed(ctx, Revision{}, NewSecretsNone(), err), "%v after %v", err, cause)
+		}
+	}
+}
+
 func TestFailureOfReadsErrorsOfEveryOrigin(t *testing.T) {
 	details := schemas.Failure{Kind: "Conflict", Resource: "web", Message: "port 80 is taken"}
 	tests := map[string]struct {

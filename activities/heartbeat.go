@@ -9,11 +9,12 @@ import (
 )
 
 // HeartbeatInterval is how often a long activity proves that it is alive and
-// learns whether it is cancelled. HeartbeatTimeout is how long it may be silent
-// before it counts as dead; it is several times the interval, since a busy machine
-// delays both ends.
+// learns whether it is cancelled. A heartbeat that is not answered for as long
+// breaks the activity off, so that it is well above a hiccup of the server.
+// HeartbeatTimeout is how long an activity may be silent before it counts as dead;
+// it is several times the interval, since a busy machine delays both ends.
 const (
-	HeartbeatInterval = 2 * time.Second
+	HeartbeatInterval = 4 * time.Second
 	HeartbeatTimeout  = 10 * time.Second
 )
 
