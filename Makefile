@@ -42,7 +42,7 @@ bench: build engine images ## run the benchmarks; docs/benchmarks.md says what t
 	@go test -run '^$$' -bench . -benchtime 1x -timeout 60m ./dev/bench/...
 
 histories: engine images ## record the workflow histories that the replay tests read
-	@go test -run TestRecord -record ./dev/histories
+	@go test ./dev/histories -run TestRecord -record
 
 engine: # make sure that a container engine answers
 	@go run ./dev/engine
