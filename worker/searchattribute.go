@@ -4,23 +4,12 @@ import (
 	"context"
 	"errors"
 
-	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/serviceerror"
 	"go.temporal.io/sdk/client"
 
 	"windlass/workflows"
 )
-
-// SearchAttributes are the custom search attributes that workflows set, by name.
-func SearchAttributes() map[string]enums.IndexedValueType {
-	return map[string]enums.IndexedValueType{
-		workflows.AttributeEnvironment.GetName():    enums.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.AttributeInfrastructure.GetName(): enums.INDEXED_VALUE_TYPE_KEYWORD,
-		workflows.AttributeRevision.GetName():       enums.INDEXED_VALUE_TYPE_INT,
-		workflows.AttributeStatus.GetName():         enums.INDEXED_VALUE_TYPE_KEYWORD,
-	}
-}
 
 // ensureSearchAttributes adds the search attributes that the namespace lacks.
 func ensureSearchAttributes(ctx context.Context, temporal client.Client, namespace string) error {
@@ -29,7 +18,7 @@ func ensureSearchAttributes(ctx context.Context, temporal client.Client, namespa
 	if err != nil {
 		return err
 	}
-	missing := SearchAttributes()
+	missing := workflows.SearchAttributes()
 	for name := range known.CustomAttributes {
 		delete(missing, name)
 	}

@@ -6,8 +6,6 @@ package workflows
 import (
 	"fmt"
 
-	"go.temporal.io/sdk/temporal"
-
 	"windlass/activities"
 	"windlass/schemas"
 )
@@ -18,14 +16,6 @@ const (
 	NameInfrastructure = "Infrastructure"
 	NameDeploy         = "Deploy"
 	SignalCommand      = "command"
-)
-
-// The search attributes by which runs are found.
-var (
-	AttributeEnvironment    = temporal.NewSearchAttributeKeyKeyword("WindlassEnvironment")
-	AttributeInfrastructure = temporal.NewSearchAttributeKeyKeyword("WindlassInfrastructure")
-	AttributeRevision       = temporal.NewSearchAttributeKeyInt64("WindlassRevision")
-	AttributeStatus         = temporal.NewSearchAttributeKeyKeyword("WindlassStatus")
 )
 
 // InfrastructureID is the workflow ID of an Infrastructure: its lock.

@@ -14,6 +14,8 @@ import (
 	sqliteplugin "go.temporal.io/server/common/persistence/sql/sqlplugin/sqlite"
 	"go.temporal.io/server/schema/sqlite"
 	"google.golang.org/protobuf/types/known/durationpb"
+
+	"windlass/workflows"
 )
 
 // retention is how long Temporal keeps closed workflows. It also bounds how long a workflow ID protects against a
@@ -112,7 +114,7 @@ func (d database) create() error {
 	if err := sqlite.SetupSchema(d.sql()); err != nil {
 		return fmt.Errorf("create the database of Temporal: %w", err)
 	}
-	ns, err := sqlite.NewNamespaceConfig(clusterName, namespace, false, searchAttributes())
+	ns, err := sqlite.NewNamespaceConfig(clusterName, namespace, false, workflows.SearchAttributes())
 	if err != nil {
 		return fmt.Errorf("set up namespace %s: %w", namespace, err)
 	}

@@ -5,21 +5,12 @@ import (
 	"fmt"
 	"time"
 
-	enumspb "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
-)
 
-// searchAttributes are those by which Windlass' workflows can be found in the web UI and by the Temporal API.
-func searchAttributes() map[string]enumspb.IndexedValueType {
-	return map[string]enumspb.IndexedValueType{
-		"WindlassEnvironment":    enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		"WindlassInfrastructure": enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-		"WindlassRevision":       enumspb.INDEXED_VALUE_TYPE_INT,
-		"WindlassStatus":         enumspb.INDEXED_VALUE_TYPE_KEYWORD,
-	}
-}
+	"windlass/workflows"
+)
 
 // addSearchAttributes adds what a data directory of an earlier Windlass does not have yet, and returns when the server
 // accepts all of them.
@@ -29,7 +20,7 @@ func addSearchAttributes(ctx context.Context, temporal client.Client) error {
 	if err != nil {
 		return fmt.Errorf("list search attributes: %w", err)
 	}
-	missing := searchAttributes()
+	missing := workflows.SearchAttributes()
 	for name, want := range missing {
 		found, ok := present.GetCustomAttributes()[name]
 		if ok && found != want {
