@@ -299,6 +299,7 @@ func TestAReplicaThatTurnedUnhealthyIsMadeAnew(t *testing.T) {
 func TestFaultsOfAComputeNameTheField(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
+	joined := l.network("joined")
 	cases := map[string]struct {
 		compute schemas.Compute
 		kind    activities.FaultKind
@@ -308,7 +309,7 @@ func TestFaultsOfAComputeNameTheField(t *testing.T) {
 		"an image that the engine lacks":  {schemas.Compute{Image: "windlass.local/nothing:1"}, activities.NotFound, "properties.image", "windlass.local/nothing:1"},
 		"a volume that nobody made":       {schemas.Compute{Volumes: []schemas.VolumeMount{{Source: "no-such-volume", MountPath: "/data"}}}, activities.NotFound, "properties.volumes[0].source", "no-such-volume"},
 		"a first network that is missing": {schemas.Compute{Networks: []string{"no-such-network"}}, activities.NotFound, "properties.networks[0]", "no-such-network"},
-		"a next network that is missing":  {schemas.Compute{Networks: []string{"bridge", "no-such-network"}}, activities.NotFound, "properties.networks[1]", "no-such-network"},
+		"a next network that is missing":  {schemas.Compute{Networks: []string{joined, "no-such-network"}}, activities.NotFound, "properties.networks[1]", "no-such-network"},
 		"a command that is not there":     {schemas.Compute{Command: []string{"/no-such-command"}}, activities.Invalid, "properties.command", "no-such-command"},
 		"a user that is not there":        {schemas.Compute{User: "no-such-user"}, activities.Invalid, "", "no-such-user"},
 		"an address that is not the host's": {schemas.Compute{Ports: []schemas.Port{{ContainerPort: 80, HostPort: 18080, HostIP: "192.0.2.1"}}},
@@ -328,7 +329,7 @@ func TestFaultsOfAComputeNameTheField(t *testing.T) {
 			require.NoError(t, l.delete(d.Target))
 		})
 	}
-	require.Empty(t, l.names(), "no volume was made by the way")
+	require.Equal(t, []string{"network " + joined}, l.names(), "no volume was made by the way")
 }
 
 func TestAContainerOfTheSameNameThatIsNotOursIsLeftAlone(t *testing.T) {

@@ -51,7 +51,7 @@ func (p *Provider) applyNetwork(ctx context.Context, d plan.Desired, outputs sch
 		})
 		// Podman refuses a second network of the same name, which another worker
 		// may have made a moment ago; what is there now decides.
-		if err != nil && !errdefs.IsConflict(err) {
+		if err != nil && !errdefs.IsConflict(err) && !containsAny(err.Error(), "network already exists") {
 			return networkFault(ctx, d, declared, err)
 		}
 		p.logger.Info("created network", "network", name)
@@ -141,13 +141,7 @@ func (p *Provider) detach(ctx context.Context, t plan.Target, id string) error {
 	if err != nil {
 		return err
 	}
-	var others []string
-	for _, user := range users {
-		if !user.own {
-			others = append(others, user.name)
-		}
-	}
-	if len(others) > 0 {
+	if others := strangers(users); len(others) > 0 {
 		return networkInUse(t, others)
 	}
 	for _, user := range users {

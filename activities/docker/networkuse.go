@@ -55,36 +55,29 @@ func (p *Provider) networkUsers(ctx context.Context, t plan.Target, id string) (
 	return users, nil
 }
 
-// removeNetwork removes a network that is the target's.
+// removeNetwork removes a network that is the target's. It asks who is on it
+// first, and does not rely on the engine to refuse when someone is.
 func (p *Provider) removeNetwork(ctx context.Context, t plan.Target, n network.Network, say activities.Progress) error {
 	deadline := time.Now().Add(releasePatience)
 	for {
-		_, err := settle(ctx, func(ctx context.Context) (client.NetworkRemoveResult, error) {
+		users, err := p.networkUsers(ctx, t, n.ID)
+		if err != nil {
+			return err
+		}
+		if others := strangers(users); len(others) > 0 {
+			return networkInUse(t, others)
+		}
+		_, err = settle(ctx, func(ctx context.Context) (client.NetworkRemoveResult, error) {
 			return p.engine.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
 		})
-		if err == nil {
+		switch {
+		case err == nil:
 			p.logger.Info("removed network", "network", n.Name)
 			return nil
-		}
-		if errdefs.IsNotFound(err) {
+		case errdefs.IsNotFound(err):
 			return nil
-		}
-		if !containsAny(err.Error(), "active endpoints", "in use", "being used") {
+		case !containsAny(err.Error(), "active endpoints", "in use", "being used"):
 			return engineFault(ctx, t.Resource, "remove the network", err)
-		}
-		users, inspectErr := p.networkUsers(ctx, t, n.ID)
-		if inspectErr != nil {
-			return inspectErr
-		}
-		var others []string
-		for _, user := range users {
-			if !user.own {
-				others = append(others, user.name)
-			}
-		}
-		switch {
-		case len(others) > 0:
-			return networkInUse(t, others)
 		case time.Now().After(deadline) && len(users) > 0:
 			return networkInUse(t, []string{users[0].name})
 		case time.Now().After(deadline):
@@ -95,6 +88,17 @@ func (p *Provider) removeNetwork(ctx context.Context, t plan.Target, n network.N
 			return err
 		}
 	}
+}
+
+// strangers names the users that do not belong to the scope.
+func strangers(users []networkUser) []string {
+	var names []string
+	for _, user := range users {
+		if !user.own {
+			names = append(names, user.name)
+		}
+	}
+	return names
 }
 
 func networkInUse(t plan.Target, by []string) error {

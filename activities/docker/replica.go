@@ -178,7 +178,7 @@ func (r *replica) start(ctx context.Context, id string) error {
 	for i := 1; i < len(w.networks); i++ {
 		name := w.networks[i]
 		err := p.connect(ctx, w.desired.Resource, name, id, networkAliases(name, w.desired.Resource, r.index))
-		if activities.IsKind(err, activities.NotFound) {
+		if activities.IsKind(err, activities.NotFound) || err != nil && noNetwork.MatchString(err.Error()) {
 			return r.missingNetwork(i, err)
 		}
 		if err != nil {

@@ -20,6 +20,8 @@ func (r *replica) createFault(ctx context.Context, err error) error {
 	w := r.workload
 	f := &activities.Fault{Resource: w.desired.Resource}
 	switch {
+	case noNetwork.MatchString(err.Error()):
+		return r.missingNetwork(0, err)
 	case ctx.Err() != nil, faultKind(err) == activities.Unavailable:
 		return r.redacted(engineFault(ctx, w.desired.Resource, "create "+r.title(), err))
 	case errdefs.IsNotFound(err) && containsAny(err.Error(), "no such image", "image not known"):
@@ -65,7 +67,7 @@ func (r *replica) startFault(ctx context.Context, err error) error {
 		f.Kind, f.Field = activities.Invalid, "properties.command"
 		f.Message = "the engine cannot run the command: " + text
 		f.Hint = "correct command or image"
-	case containsAny(text, "oci runtime", "unable to find user", "no matching entries in passwd", "invalid mount", "not a directory"):
+	case containsAny(text, "oci runtime", "oci permission denied", "unable to find user", "no matching entries in passwd", "invalid mount", "not a directory"):
 		f.Kind, f.Message = activities.Invalid, "start "+r.title()+": "+text
 		f.Hint = "correct the properties that the engine names"
 	default:

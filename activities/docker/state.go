@@ -6,12 +6,13 @@ import (
 	"windlass/plan"
 )
 
-// podmanStopped is a state that only Podman reports.
+// podmanStopped is a state that only Podman reports: the container has ended, in
+// whatever way, and Podman has not cleaned up after it yet.
 const podmanStopped container.ContainerState = "stopped"
 
-// containerState maps the engine's state of a container. Docker has one state,
+// containerState maps the engine's state of a container. The engine has one state,
 // exited, both for a container that was stopped and for one that ended by itself.
-// It is Stopped when the engine says so (Podman), or when it exited and either
+// It is Stopped here when either
 //
 //   - the engine would have restarted it, had it ended by itself: its restart
 //     policy is always or unless-stopped, or it is on-failure and the exit code is
@@ -31,9 +32,7 @@ func containerState(state *container.State, policy container.RestartPolicyMode) 
 		return plan.ContainerPaused
 	case container.StateRestarting:
 		return plan.ContainerRestarting
-	case podmanStopped:
-		return plan.ContainerStopped
-	case container.StateExited:
+	case container.StateExited, podmanStopped:
 		if stopped(state, policy) {
 			return plan.ContainerStopped
 		}

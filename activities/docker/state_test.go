@@ -24,7 +24,7 @@ func TestContainerStatesAreMappedFaithfully(t *testing.T) {
 		"restarting":                         {&container.State{Status: container.StateRestarting}, "", plan.ContainerRestarting},
 		"dead":                               {&container.State{Status: container.StateDead}, "", plan.ContainerExited},
 		"being removed":                      {&container.State{Status: container.StateRemoving}, "", plan.ContainerExited},
-		"stopped, in Podman's words":         {&container.State{Status: "stopped"}, "", plan.ContainerStopped},
+		"stopped in Podman, in whatever way": {&container.State{Status: "stopped", ExitCode: 3}, "", plan.ContainerExited},
 		"ended by SIGTERM":                   {exited(143), container.RestartPolicyDisabled, plan.ContainerStopped},
 		"ended by SIGKILL":                   {exited(137), container.RestartPolicyDisabled, plan.ContainerStopped},
 		"killed for want of memory":          {&container.State{Status: container.StateExited, ExitCode: 137, OOMKilled: true}, "", plan.ContainerExited},

@@ -77,10 +77,10 @@ func (p *Provider) ensureVolume(ctx context.Context, d plan.Desired, name string
 
 func storageFault(ctx context.Context, d plan.Desired, err error) error {
 	switch {
-	case containsAny(err.Error(), "error looking up volume plugin", "plugin not found", "no such plugin"):
+	case containsAny(err.Error(), "error looking up volume plugin", "no volume plugin with name"):
 		return &activities.Fault{Kind: activities.NotFound, Resource: d.Resource, Field: "properties.driver",
 			Message: "the engine has no such volume driver: " + engineMessage(err), Hint: "install the driver's plugin, or use local", Err: err}
-	case containsAny(err.Error(), "invalid option"):
+	case containsAny(err.Error(), "invalid option", "invalid mount option"):
 		return &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: "properties.options",
 			Message: engineMessage(err), Hint: "see the options of the volume driver", Err: err}
 	default:
