@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 COUNT = awk 'NR % 100 == 0 { print "  " NR " packages compiled"; fflush() } /^(\#|.*\.go:[0-9]+:)/ { print }'
 
 # How long one package of tests may take.
-TEST_TIMEOUT ?= 20m
+TEST_TIMEOUT ?= 40m
 
 .PHONY: help build dev demo test lint bench histories engine images clean
 
