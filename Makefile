@@ -27,10 +27,14 @@ demo: build engine ## deploy the users service, kill the worker, destroy everyth
 	@go run ./dev/images/cmd users postgres
 	@go run ./dev/demo
 
+# The integration tests have the machine for themselves: they run eight stacks side
+# by side. Benchmarks hold no tests; lint compiles them.
 test: engine images lint ## run every check and test
 	@echo "building the tests with the race detector; the first time takes some minutes"
 	@go build -race -v ./... 2>&1 | $(COUNT)
-	@go test -race -timeout $(TEST_TIMEOUT) ./...
+	@go test -race -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -vE '/dev/(integration$$|bench/)')
+	@echo "killing parts of the whole system at every step; about ten minutes"
+	@go test -race -timeout $(TEST_TIMEOUT) ./dev/integration
 
 lint: ## go vet, staticcheck and workflowcheck
 	@echo "checking the code; the first time takes some minutes"

@@ -16,6 +16,9 @@ type ConnectOptions struct {
 	Name string
 	// Credentials is the path of a NATS credentials file; may be empty.
 	Credentials string
+	// Timeout bounds the first connection to a server that does not answer; the
+	// default is 3s.
+	Timeout time.Duration
 	// Logger receives connection losses and permission faults; the default drops them.
 	Logger *slog.Logger
 }
@@ -28,9 +31,13 @@ func Connect(url string, o ConnectOptions) (*nats.Conn, error) {
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
 	}
+	timeout := o.Timeout
+	if timeout == 0 {
+		timeout = 3 * time.Second
+	}
 	options := []nats.Option{
 		nats.Name(o.Name),
-		nats.Timeout(3 * time.Second),
+		nats.Timeout(timeout),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {

@@ -38,7 +38,7 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
-	conn, err := events.Connect(c.NATSURL, events.ConnectOptions{Name: "windlass-worker", Credentials: c.NATSCredentials, Logger: c.Logger})
+	conn, err := events.Connect(c.NATSURL, events.ConnectOptions{Name: "windlass-worker", Credentials: c.NATSCredentials, Timeout: startTimeout, Logger: c.Logger})
 	if err != nil {
 		return err
 	}
