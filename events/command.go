@@ -5,11 +5,13 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/cloudevents/sdk-go/v2/event"
 	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"windlass/schemas"
@@ -50,15 +52,27 @@ type Receipt struct {
 }
 
 // PublishCommand publishes a command for that scope and waits until JetStream
-// has stored it. ErrNoStreams says that nobody has prepared the server yet.
+// has stored it. Silence is answered with the same command again, which is stored
+// once, until the context ends. ErrNoStreams says that nobody has prepared the
+// server yet.
 func PublishCommand(ctx context.Context, js jetstream.JetStream, scope schemas.Scope, e event.Event) (Receipt, error) {
 	message, err := Encode(CommandSubject(scope, e.Type()), e)
 	if err != nil {
 		return Receipt{}, err
 	}
-	ack, err := js.PublishMsg(ctx, message, jetstream.WithExpectStream(CommandStream))
-	if err != nil {
-		return Receipt{}, fmt.Errorf("publish command for %s: %w", scope, missing(err))
+	for {
+		ack, err := publishOnce(ctx, js, message)
+		if err == nil {
+			return Receipt{Sequence: ack.Sequence, Duplicate: ack.Duplicate}, nil
+		}
+		if !errors.Is(err, context.DeadlineExceeded) || ctx.Err() != nil {
+			return Receipt{}, fmt.Errorf("publish command for %s: %w", scope, missing(err))
+		}
 	}
-	return Receipt{Sequence: ack.Sequence, Duplicate: ack.Duplicate}, nil
+}
+
+func publishOnce(ctx context.Context, js jetstream.JetStream, message *nats.Msg) (*jetstream.PubAck, error) {
+	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
+	defer cancel()
+	return js.PublishMsg(ctx, message, jetstream.WithExpectStream(CommandStream))
 }

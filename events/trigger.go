@@ -195,7 +195,7 @@ func (t *Trigger) attempt(ctx context.Context, message jetstream.Msg) error {
 // be read, also when the command is faulty.
 func (t *Trigger) accept(ctx context.Context, message jetstream.Msg, metadata *jetstream.MsgMetadata) (schemas.CommandReference, error) {
 	scope, subjectType, subjectErr := parseCommandSubject(message.Subject())
-	reference := schemas.CommandReference{Scope: addressable(scope), Sequence: metadata.Sequence.Stream}
+	reference := schemas.CommandReference{Scope: addressable(scope), Sequence: metadata.Sequence.Stream, Time: metadata.Timestamp.UTC()}
 	e, data, err := Decode(message.Headers(), message.Data())
 	reference.ID, reference.Source, reference.Type = e.ID(), e.Source(), clip(e.Type())
 	reference.Key = Key(e.Source(), e.ID())

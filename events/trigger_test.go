@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/stretchr/testify/require"
@@ -158,6 +159,8 @@ func TestACommandCarriesItsIdentityAndNoDocument(t *testing.T) {
 	revision, err := b.revisions.Get(b.context(), command.Revision)
 	require.NoError(t, err)
 	require.Equal(t, "backend", revision.Infrastructure.Spec.Resources[0].Name)
+	require.WithinDuration(t, time.Now(), command.Time, patience)
+	command.Time = time.Time{}
 	require.Equal(t, schemas.CommandReference{
 		Scope: scope, Type: schemas.CommandDeploymentRequested, Key: Key(e.Source(), e.ID()), Sequence: receipt.Sequence,
 		ID: e.ID(), Source: e.Source(), TraceParent: "00-a-b-01", Revision: command.Revision,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // The types of command.
@@ -125,10 +126,13 @@ type CommandReference struct {
 	Key string `json:"key"`
 	// Sequence is the command's place in the stream of commands, which orders
 	// commands that arrive out of turn.
-	Sequence    uint64 `json:"sequence"`
-	ID          string `json:"id"`
-	Source      string `json:"source"`
-	TraceParent string `json:"traceparent,omitempty"`
+	Sequence uint64 `json:"sequence"`
+	// Time is when the stream took the command. It tells older from newer also
+	// where the stream was made anew and its sequence began again.
+	Time        time.Time `json:"time"`
+	ID          string    `json:"id"`
+	Source      string    `json:"source"`
+	TraceParent string    `json:"traceparent,omitempty"`
 	// Revision refers to the stored document.
 	Revision string `json:"revision"`
 	// LastRevision is the newest revision number that records knew when the

@@ -7,6 +7,7 @@ import "time"
 const (
 	StatusCommandAccepted      = "io.windlass.command.accepted.v1"
 	StatusCommandRejected      = "io.windlass.command.rejected.v1"
+	StatusCommandSuperseded    = "io.windlass.command.superseded.v1"
 	StatusDeploymentPlanned    = "io.windlass.deployment.planned.v1"
 	StatusDeploymentStarted    = "io.windlass.deployment.started.v1"
 	StatusDeploymentSucceeded  = "io.windlass.deployment.succeeded.v1"
@@ -23,7 +24,7 @@ const (
 
 // StatusTypes lists every type of status event.
 var StatusTypes = []string{
-	StatusCommandAccepted, StatusCommandRejected,
+	StatusCommandAccepted, StatusCommandRejected, StatusCommandSuperseded,
 	StatusDeploymentPlanned, StatusDeploymentStarted, StatusDeploymentSucceeded,
 	StatusDeploymentFailed, StatusDeploymentRolledBack, StatusDeploymentCancelled,
 	StatusResourceCreating, StatusResourceUpdating, StatusResourceReady,
@@ -39,6 +40,9 @@ type CommandStatus struct {
 	Revision int `json:"revision,omitempty"`
 	// Faults say what is wrong with a rejected command.
 	Faults []Fault `json:"faults,omitempty"`
+	// SupersededBy is the id of the newer command that made a superseded one
+	// needless.
+	SupersededBy string `json:"supersededBy,omitempty"`
 }
 
 // DeploymentStatus is the data of deployment events.

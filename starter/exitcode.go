@@ -22,6 +22,7 @@ const (
 	ExitCancelled   ExitCode = 7
 	ExitUnreachable ExitCode = 8
 	ExitNotFound    ExitCode = 9
+	ExitSuperseded  ExitCode = 10
 	ExitInterrupted ExitCode = 130
 )
 
@@ -42,6 +43,7 @@ var exitCodes = []struct {
 	{ExitCancelled, "cancelled", "The deployment was cancelled."},
 	{ExitUnreachable, "unreachable", "NATS cannot be reached, or no worker answers a question."},
 	{ExitNotFound, "notfound", "No Infrastructure of that name is known."},
+	{ExitSuperseded, "superseded", "A newer command made this one needless before it began."},
 	{ExitInterrupted, "interrupted", "Ctrl-C while waiting; the deployment goes on."},
 }
 

@@ -52,6 +52,9 @@ func commandDetail(c schemas.CommandStatus) string {
 		}
 		return strings.Join(reasons, "; ")
 	}
+	if c.SupersededBy != "" {
+		return "by the newer command " + c.SupersededBy
+	}
 	if c.Revision > 0 {
 		return revisionWords(c.Revision)
 	}

@@ -106,6 +106,11 @@ func (t *tree) applyCommand(e schemas.Event) {
 		if t.state == "" {
 			t.state, t.ended = "rejected", e.Time
 		}
+	case schemas.StatusCommandSuperseded:
+		t.final = &e
+		if t.state == "" {
+			t.state, t.ended = "superseded", e.Time
+		}
 	}
 }
 

@@ -73,6 +73,8 @@ func (s *sending) verdict(t *tree) error {
 			name = "the command"
 		}
 		return s.app.rejected(name, e.Command.Faults)
+	case e.Type == schemas.StatusCommandSuperseded:
+		return exitf(ExitSuperseded, "%s: command %s was superseded by %s before it began; nothing was changed for it", s.scope, e.CausationID, e.Command.SupersededBy)
 	case e.Type == schemas.StatusDeploymentSucceeded:
 		return nil
 	case e.Type == schemas.StatusDeploymentRolledBack:

@@ -20,6 +20,9 @@ func Deploy(ctx workflow.Context, in DeployInput) error {
 	d := &deployment{DeployInput: in, outbox: newOutbox(ctx), board: newBoard(in)}
 	defer d.outbox.flush(ctx)
 
+	// Told here and not by the Infrastructure, the two events go out together while
+	// the plan is made, and starting the work waits for neither.
+	d.outbox.add(ctx, accepted(in))
 	d.tell(ctx, schemas.StatusDeploymentStarted, schemas.DeploymentStatus{})
 	cause := "" // the plan says why
 	if in.Destroy {
@@ -43,6 +46,13 @@ func Deploy(ctx workflow.Context, in DeployInput) error {
 		return d.fail(ctx, failure)
 	}
 	return d.rollBack(ctx, failure)
+}
+
+// accepted tells that the command got its revision.
+func accepted(in DeployInput) schemas.Event {
+	e := commandEvent(in.Command, schemas.StatusCommandAccepted)
+	e.CorrelationID, e.Command.Revision = DeployID(in.Command.Scope, in.Revision.Number), in.Revision.Number
+	return e
 }
 
 // deployment is the state of one run.
@@ -135,11 +145,10 @@ func (d *deployment) rejectIfInvalid(ctx workflow.Context, failure schemas.Failu
 	if err := workflow.ExecuteActivity(publishOptions(detached, "dead letter"), activities.NameReject, in).Get(detached, nil); err != nil {
 		workflow.GetLogger(ctx).Error("the dead letter is not written", "error", err)
 	}
-	d.outbox.add(ctx, schemas.Event{
-		Type: schemas.StatusCommandRejected, Source: schemas.CommandSource(d.Command.Scope) + "/rejections", Subject: d.Command.Scope.String(),
-		Sequence: schemas.CommandSequence(d.Command.Sequence), CorrelationID: d.id(), CausationID: d.Command.ID, TraceParent: d.Command.TraceParent,
-		Command: &schemas.CommandStatus{Scope: d.Command.Scope, CommandType: d.Command.Type, Revision: d.Revision.Number, Faults: faults},
-	})
+	e := commandEvent(d.Command, schemas.StatusCommandRejected)
+	e.Source += "/rejections"
+	e.CorrelationID, e.Command.Revision, e.Command.Faults = d.id(), d.Revision.Number, faults
+	d.outbox.add(ctx, e)
 }
 
 func (d *deployment) fail(ctx workflow.Context, failure schemas.Failure) error {

@@ -22,10 +22,10 @@ func TestADeploymentTellsItsStoryInOrder(t *testing.T) {
 		schemas.Operation{ID: "none db", Action: schemas.ActionNone, Resource: "db", Type: schemas.TypeDatabase, Provider: "docker"}, remove("old"))
 	require.NoError(t, w.deploy(1))
 	told := w.told()
-	require.Equal(t, []string{"deployment.started", "deployment.planned"}, told[:2])
+	require.Equal(t, []string{"command.accepted", "deployment.started", "deployment.planned"}, told[:3])
 	require.Equal(t, "deployment.succeeded", told[len(told)-1])
 	require.ElementsMatch(t, []string{
-		"deployment.started", "deployment.planned", "resource.creating backend", "resource.ready backend", "resource.creating web", "resource.ready web",
+		"command.accepted", "deployment.started", "deployment.planned", "resource.creating backend", "resource.ready backend", "resource.creating web", "resource.ready web",
 		"resource.deleting old", "resource.deleted old", "deployment.succeeded",
 	}, told)
 	w.requireStory(t)
@@ -100,7 +100,7 @@ func TestAnImageThatDoesNotExistRejectsTheCommand(t *testing.T) {
 	w.plans[2] = plan
 	w.pull = func(activities.PullInput) error { return failed(failure) }
 	requireType(t, w.deploy(1), ErrorFailed)
-	require.Equal(t, []string{"deployment.started", "deployment.planned", "command.rejected", "deployment.failed"}, w.told())
+	require.Equal(t, []string{"command.accepted", "deployment.started", "deployment.planned", "command.rejected", "deployment.failed"}, w.told())
 	require.Equal(t, []string{"plan 2"}, w.all(), "something was touched")
 	faults := schemas.Faults{{Field: failure.Field, Line: 9, Reason: "does not exist"}}
 	require.Equal(t, []activities.RejectInput{{Command: command(1), Faults: faults}}, w.rejected)
@@ -125,7 +125,7 @@ func TestAFailureThatIsNoFaultOfTheDocumentRejectsNothing(t *testing.T) {
 			w.plans[2] = plan
 			w.pull = func(activities.PullInput) error { return failed(failure) }
 			requireType(t, w.deploy(1), ErrorFailed)
-			require.Equal(t, []string{"deployment.started", "deployment.planned", "deployment.failed"}, w.told())
+			require.Equal(t, []string{"command.accepted", "deployment.started", "deployment.planned", "deployment.failed"}, w.told())
 			require.Empty(t, w.rejected)
 		})
 	}
@@ -134,7 +134,7 @@ func TestAFailureThatIsNoFaultOfTheDocumentRejectsNothing(t *testing.T) {
 func TestAPlanThatFailsTouchesNothing(t *testing.T) {
 	w := newWorld(t)
 	requireType(t, w.deploy(1), ErrorFailed)
-	require.Equal(t, []string{"deployment.started", "deployment.failed"}, w.told())
+	require.Equal(t, []string{"command.accepted", "deployment.started", "deployment.failed"}, w.told())
 	require.Equal(t, "the revision is gone", w.last(t, schemas.StatusDeploymentFailed).Deployment.Error.Message)
 }
 
@@ -188,9 +188,9 @@ func TestAFailureIsKeptWhereThePolicySaysSo(t *testing.T) {
 	requireType(t, err, ErrorFailed)
 	require.Equal(t, schemas.Failure{Kind: "Unhealthy", Resource: "bad", Message: "never became healthy"}, activities.FailureOf(err))
 	require.ElementsMatch(t, []string{
-		"deployment.started", "deployment.planned", "resource.creating bad", "resource.creating slow", "resource.failed bad", "resource.ready slow", "deployment.failed",
+		"command.accepted", "deployment.started", "deployment.planned", "resource.creating bad", "resource.creating slow", "resource.failed bad", "resource.ready slow", "deployment.failed",
 	}, w.told())
-	require.Equal(t, "deployment.failed", w.told()[6])
+	require.Equal(t, "deployment.failed", w.told()[7])
 	require.Equal(t, []string{"plan 2", "started slow", "apply slow of 2"}, w.all(), "an operation starts after a failure")
 	status := w.last(t, schemas.StatusDeploymentFailed).Deployment
 	require.True(t, status.Final)
@@ -205,7 +205,7 @@ func TestAFailureIsRolledBackToTheStableRevision(t *testing.T) {
 	requireType(t, err, ErrorRolledBack)
 	require.Equal(t, "never became healthy", activities.FailureOf(err).Message)
 	require.ElementsMatch(t, []string{
-		"deployment.started", "deployment.planned", "resource.creating bad", "resource.creating slow", "resource.failed bad", "resource.failed slow", "deployment.failed",
+		"command.accepted", "deployment.started", "deployment.planned", "resource.creating bad", "resource.creating slow", "resource.failed bad", "resource.failed slow", "deployment.failed",
 		"resource.creating good", "resource.ready good", "resource.deleting bad", "resource.deleted bad", "resource.deleting slow", "resource.deleted slow", "deployment.rolledback",
 	}, w.told())
 	first := w.last(t, schemas.StatusDeploymentFailed).Deployment
@@ -281,7 +281,7 @@ func TestACancellationIsClean(t *testing.T) {
 	err := w.deploy(1)
 	require.True(t, temporal.IsCanceledError(err), "%v", err)
 	require.Equal(t, []string{
-		"deployment.started", "deployment.planned", "resource.creating first", "resource.ready first", "resource.creating slow", "resource.failed slow", "deployment.cancelled",
+		"command.accepted", "deployment.started", "deployment.planned", "resource.creating first", "resource.ready first", "resource.creating slow", "resource.failed slow", "deployment.cancelled",
 	}, w.told())
 	status := w.last(t, schemas.StatusDeploymentCancelled).Deployment
 	require.True(t, status.Final)

@@ -93,27 +93,66 @@ func (i *infrastructure) enqueue(ctx workflow.Context, command schemas.CommandRe
 	// A run that took over from one that was ended by hand has no memory; what the
 	// trigger knows keeps revision numbers rising.
 	i.Revision = max(i.Revision, command.LastRevision)
-	at, _ := slices.BinarySearchFunc(i.Queue, command, func(a, b schemas.CommandReference) int {
-		return cmp.Compare(a.Sequence, b.Sequence)
-	})
+	if i.Served.ID != "" && older(command, i.Served) < 0 {
+		i.tellSuperseded(ctx, command, i.Served)
+		return
+	}
+	at, _ := slices.BinarySearchFunc(i.Queue, command, older)
 	i.Queue = slices.Insert(i.Queue, at, command)
+}
+
+// older orders commands by when they were published. A worker that dies gives back
+// what it held out of turn, so commands do not always arrive in that order.
+func older(a, b schemas.CommandReference) int {
+	return cmp.Or(a.Time.Compare(b.Time), cmp.Compare(a.Sequence, b.Sequence))
+}
+
+// supersede drops from the queue what a newer command in it makes needless: every
+// deployment but the last command. A destruction is always served, since what it
+// removes is not the same when it comes back.
+func (i *infrastructure) supersede(ctx workflow.Context) {
+	if len(i.Queue) < 2 {
+		return
+	}
+	newest := i.Queue[len(i.Queue)-1]
+	kept := i.Queue[:0:0]
+	for _, command := range i.Queue {
+		if command.Key == newest.Key || command.Type == schemas.CommandDestroyRequested {
+			kept = append(kept, command)
+			continue
+		}
+		i.tellSuperseded(ctx, command, newest)
+	}
+	i.Queue = kept
+}
+
+func (i *infrastructure) tellSuperseded(ctx workflow.Context, command, by schemas.CommandReference) {
+	e := commandEvent(command, schemas.StatusCommandSuperseded)
+	e.Source += "/superseded"
+	e.Command.SupersededBy = by.ID
+	i.outbox.add(ctx, e)
+}
+
+// commandEvent is an event about a command itself.
+func commandEvent(command schemas.CommandReference, eventType string) schemas.Event {
+	return schemas.Event{
+		Type: eventType, Source: schemas.CommandSource(command.Scope), Subject: command.Scope.String(),
+		Sequence: schemas.CommandSequence(command.Sequence), CausationID: command.ID, TraceParent: command.TraceParent,
+		Command: &schemas.CommandStatus{Scope: command.Scope, CommandType: command.Type},
+	}
 }
 
 // serve runs one command to its end, and goes on to queue others meanwhile.
 func (i *infrastructure) serve(ctx workflow.Context, command schemas.CommandReference, commands workflow.ReceiveChannel) {
 	i.Revision++
-	i.outbox.add(ctx, schemas.Event{
-		Type: schemas.StatusCommandAccepted, Source: schemas.CommandSource(i.Scope), Subject: i.Scope.String(),
-		Sequence: schemas.CommandSequence(command.Sequence), CorrelationID: DeployID(i.Scope, i.Revision),
-		CausationID: command.ID, TraceParent: command.TraceParent,
-		Command: &schemas.CommandStatus{Scope: i.Scope, CommandType: command.Type, Revision: i.Revision},
-	})
+	i.Served = command
 	in := DeployInput{Command: command, Revision: activities.Revision{Number: i.Revision, Reference: command.Revision}, Stable: i.Stable}
 	if command.Type == schemas.CommandDestroyRequested {
 		in.Destroy, in.Revision.Reference = true, ""
 	}
 	if ctx.Err() != nil { // a deployment that starts now could not tell its end
 		i.Status = StatusCancelled
+		i.outbox.add(ctx, accepted(in))
 		i.outbox.add(ctx, ending(in, schemas.StatusDeploymentCancelled, schemas.Failure{Kind: "Cancelled", Message: "the Infrastructure's run was cancelled before the deployment began"}))
 		return
 	}
@@ -124,6 +163,7 @@ func (i *infrastructure) serve(ctx workflow.Context, command schemas.CommandRefe
 		finished = true
 	})
 	for !finished {
+		i.supersede(ctx)
 		i.describe(ctx, fmt.Sprintf("revision %d: %s", in.Revision.Number, schemas.ShortType(command.Type)))
 		detached, _ := workflow.NewDisconnectedContext(ctx)
 		_ = workflow.Await(detached, func() bool { return finished || commands.Len() > 0 })

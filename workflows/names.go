@@ -38,6 +38,8 @@ type InfrastructureInput struct {
 	Status string `json:"status,omitempty"`
 	// Seen are the keys of the newest commands, oldest first.
 	Seen []string `json:"seen,omitempty"`
+	// Served is the newest command that was served; its ID is empty when none was.
+	Served schemas.CommandReference `json:"served,omitzero"`
 	// Queue are the commands that wait, in the order in which they are served.
 	Queue []schemas.CommandReference `json:"queue,omitempty"`
 }

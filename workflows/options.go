@@ -44,12 +44,10 @@ func operationOptions(ctx workflow.Context, timeout time.Duration, summary strin
 }
 
 // publishOptions are those of an activity that talks to the bus only. NATS may be
-// away for long; the events wait. The heartbeat is there so that the events of a
-// worker that died do not wait for the whole timeout.
+// away for long; the events wait.
 func publishOptions(ctx workflow.Context, summary string) workflow.Context {
 	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
 		StartToCloseTimeout: publishTimeout,
-		HeartbeatTimeout:    activities.HeartbeatTimeout,
 		RetryPolicy:         retries(5 * time.Second),
 		Summary:             summary,
 	})

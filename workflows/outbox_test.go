@@ -19,14 +19,14 @@ func TestTheWorkDoesNotWaitForTheBus(t *testing.T) {
 	var attempts []schemas.Event
 	w.publish = func(batch []schemas.Event) error {
 		attempts = append(attempts, batch...)
-		if len(attempts) < 8 || !w.did("apply web of 2") {
+		if len(attempts) < 9 || !w.did("apply web of 2") {
 			return errors.New("nats: no responders")
 		}
 		return nil
 	}
 	require.NoError(t, w.deploy(1))
 	require.Equal(t, []string{
-		"deployment.started", "deployment.planned", "resource.creating backend", "resource.ready backend", "resource.creating web", "resource.ready web", "deployment.succeeded",
+		"command.accepted", "deployment.started", "deployment.planned", "resource.creating backend", "resource.ready backend", "resource.creating web", "resource.ready web", "deployment.succeeded",
 	}, w.told())
 	w.requireStory(t)
 	identities := map[string]string{}
@@ -76,6 +76,6 @@ func TestBatchesStayFarBelowThePayloadLimit(t *testing.T) {
 		return nil
 	}
 	require.NoError(t, w.deploy(1))
-	require.Len(t, w.told(), 2+2*120+1)
+	require.Len(t, w.told(), 3+2*120+1)
 	w.requireStory(t)
 }

@@ -210,7 +210,7 @@ func planOf(policy schemas.FailurePolicy, operations ...schemas.Operation) activ
 func command(n int) schemas.CommandReference {
 	letter := string(rune('a' + n))
 	return schemas.CommandReference{
-		Scope: users, Type: schemas.CommandDeploymentRequested, Key: "key-" + letter, Sequence: uint64(n), ID: "id-" + letter, Source: "/test",
+		Scope: users, Type: schemas.CommandDeploymentRequested, Key: "key-" + letter, Sequence: uint64(n), Time: time.Date(2026, 1, 1, 0, 0, n, 0, time.UTC), ID: "id-" + letter, Source: "/test",
 		TraceParent: "00-trace-01", Revision: "document-" + letter,
 	}
 }

@@ -96,11 +96,11 @@ func queuedCommands(c *scene) int {
 	c.await(schemas.StatusResourceCreating, "web")
 	c.send(c.deployment(base))
 	c.send(c.destruction())
+	c.await(schemas.StatusCommandSuperseded, "")
 	require.NoError(c.t, c.temporal.CancelWorkflow(c.context(), workflows.DeployID(c.scope, 1), ""))
 	c.await(schemas.StatusDeploymentCancelled, "")
 	c.await(schemas.StatusDeploymentSucceeded, "")
-	c.await(schemas.StatusDeploymentSucceeded, "")
-	return 3
+	return 2
 }
 
 func signalDuplicates(c *scene) int {
