@@ -49,7 +49,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 
 // Plan observes reality and decides what takes it to the revision.
 func (a *Activities) Plan(ctx context.Context, in PlanInput) (PlanOutput, error) {
-	defer heartbeat(ctx, "observing")()
+	defer startPulse(ctx, "observing").stop()
 	out, err := a.plan(ctx, in)
 	return out, a.failed(ctx, in.Revision, NewSecretsNone(), err)
 }
@@ -146,12 +146,13 @@ func (a *Activities) declared(ctx context.Context, r Revision, name string) (pla
 
 // Pull makes one image available.
 func (a *Activities) Pull(ctx context.Context, in PullInput) error {
-	defer heartbeat(ctx, "pulling "+in.Image)()
+	p := startPulse(ctx, "pulling "+in.Image)
+	defer p.stop()
 	secrets := a.Vault.Open(in.Scope)
-	return a.failed(ctx, in.Revision, secrets, a.pull(ctx, in, secrets))
+	return a.failed(ctx, in.Revision, secrets, a.pull(ctx, in, secrets, p.progress))
 }
 
-func (a *Activities) pull(ctx context.Context, in PullInput, secrets Secrets) error {
+func (a *Activities) pull(ctx context.Context, in PullInput, secrets Secrets, progress Progress) error {
 	desired, provider, err := a.declared(ctx, in.Revision, in.Resource)
 	if err != nil {
 		return err
@@ -164,7 +165,7 @@ func (a *Activities) pull(ctx context.Context, in PullInput, secrets Secrets) er
 		if image.Reference != in.Image {
 			continue
 		}
-		if err := provider.Pull(ctx, image, secrets, progress(ctx)); err != nil {
+		if err := provider.Pull(ctx, image, secrets, progress); err != nil {
 			return at(err, in.Resource, image.Field)
 		}
 		return nil
@@ -174,23 +175,25 @@ func (a *Activities) pull(ctx context.Context, in PullInput, secrets Secrets) er
 
 // Apply makes one resource as its revision declares it.
 func (a *Activities) Apply(ctx context.Context, in ApplyInput) (ApplyOutput, error) {
-	defer heartbeat(ctx, "applying "+in.Resource)()
+	p := startPulse(ctx, "applying "+in.Resource)
+	defer p.stop()
 	secrets := a.Vault.Open(in.Scope)
 	desired, provider, err := a.declared(ctx, in.Revision, in.Resource)
 	if err != nil {
 		return ApplyOutput{}, a.failed(ctx, in.Revision, secrets, err)
 	}
-	outputs, err := provider.Apply(ctx, desired, secrets, progress(ctx))
+	outputs, err := provider.Apply(ctx, desired, secrets, p.progress)
 	return ApplyOutput{Outputs: outputs}, a.failed(ctx, in.Revision, secrets, at(err, in.Resource, ""))
 }
 
 // Delete removes one resource.
 func (a *Activities) Delete(ctx context.Context, in DeleteInput) error {
-	defer heartbeat(ctx, "deleting "+in.Resource)()
+	p := startPulse(ctx, "deleting "+in.Resource)
+	defer p.stop()
 	provider, err := a.Providers.Get(in.Provider)
 	if err == nil {
 		target := plan.Target{Scope: in.Scope, Resource: in.Resource, Type: in.Type, Provider: in.Provider}
-		err = provider.Delete(ctx, target, progress(ctx))
+		err = provider.Delete(ctx, target, p.progress)
 	}
 	return a.failed(ctx, Revision{}, NewSecretsNone(), at(err, in.Resource, ""))
 }
@@ -198,13 +201,11 @@ func (a *Activities) Delete(ctx context.Context, in DeleteInput) error {
 // Publish publishes status events and brings the records up to date. Its retry
 // repeats events with the same ids, which JetStream drops.
 func (a *Activities) Publish(ctx context.Context, in PublishInput) error {
-	defer heartbeat(ctx, "publishing")()
 	return a.Publisher.Publish(ctx, in.Events)
 }
 
 // Reject keeps a command that turned out to be unservable as a dead letter.
 func (a *Activities) Reject(ctx context.Context, in RejectInput) error {
-	defer heartbeat(ctx, "writing a dead letter")()
 	revision, err := a.Revisions.Get(ctx, in.Command.Revision)
 	if err != nil {
 		return err

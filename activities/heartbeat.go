@@ -3,6 +3,7 @@ package activities
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"go.temporal.io/sdk/activity"
@@ -18,34 +19,42 @@ const (
 	HeartbeatTimeout  = 10 * time.Second
 )
 
-// heartbeat proves that the activity is alive until the returned function is
-// called. The first beat is a call to the server too, so the work does not wait
-// for it.
-func heartbeat(ctx context.Context, doing string) (stop func()) {
-	done := make(chan struct{})
-	var ended sync.WaitGroup
-	ended.Go(func() {
-		activity.RecordHeartbeat(ctx, doing)
-		ticker := time.NewTicker(HeartbeatInterval)
-		defer ticker.Stop()
-		for {
-			select {
-			case <-done:
-				return
-			case <-ctx.Done():
-				return
-			case <-ticker.C:
-				activity.RecordHeartbeat(ctx, doing)
-			}
+// pulse proves that an activity is alive, and shows in the web UI what it is doing.
+type pulse struct {
+	ctx   context.Context
+	doing atomic.Pointer[string]
+	done  chan struct{}
+	ended sync.WaitGroup
+}
+
+// startPulse beats until stop is called. The first beat waits for an interval:
+// each is a call to the server, and most activities are done before.
+func startPulse(ctx context.Context, doing string) *pulse {
+	p := &pulse{ctx: ctx, done: make(chan struct{})}
+	p.doing.Store(&doing)
+	p.ended.Go(p.beat)
+	return p
+}
+
+func (p *pulse) beat() {
+	ticker := time.NewTicker(HeartbeatInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-p.done:
+			return
+		case <-p.ctx.Done():
+			return
+		case <-ticker.C:
+			activity.RecordHeartbeat(p.ctx, *p.doing.Load())
 		}
-	})
-	return func() {
-		close(done)
-		ended.Wait()
 	}
 }
 
-// progress shows a provider's words in the web UI as the heartbeat's details.
-func progress(ctx context.Context) Progress {
-	return func(message string) { activity.RecordHeartbeat(ctx, message) }
+func (p *pulse) stop() {
+	close(p.done)
+	p.ended.Wait()
 }
+
+// progress shows a provider's words from the next beat on.
+func (p *pulse) progress(message string) { p.doing.Store(&message) }

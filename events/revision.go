@@ -12,6 +12,7 @@ import (
 	"io"
 	"sync"
 
+	lru "github.com/hashicorp/golang-lru/v2"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"windlass/schemas"
@@ -38,7 +39,16 @@ func (r *Revision) Command() (*schemas.Command, error) {
 
 // Revisions store what was accepted by its content: the same content has the same
 // reference, so storing twice is harmless and a reference never changes meaning.
-type Revisions struct{ bucket jetstream.KeyValue }
+// Those used last stay in memory, since every operation of a deployment reads its
+// revision; they are shared and must not be changed.
+type Revisions struct {
+	bucket jetstream.KeyValue
+	recent *lru.Cache[string, *Revision]
+}
+
+// recentRevisions bounds those in memory; each has up to schemas.MaxDocumentBytes
+// twice, as text and read.
+const recentRevisions = 16
 
 // OpenRevisions opens the bucket; ErrNoStreams says that EnsureStreams never ran.
 func OpenRevisions(ctx context.Context, js jetstream.JetStream) (*Revisions, error) {
@@ -46,7 +56,11 @@ func OpenRevisions(ctx context.Context, js jetstream.JetStream) (*Revisions, err
 	if err != nil {
 		return nil, fmt.Errorf("bucket %s: %w", RevisionBucket, missing(err))
 	}
-	return &Revisions{bucket: bucket}, nil
+	recent, err := lru.New[string, *Revision](recentRevisions)
+	if err != nil {
+		return nil, fmt.Errorf("cache of revisions: %w", err)
+	}
+	return &Revisions{bucket: bucket, recent: recent}, nil
 }
 
 // Put stores a revision, compressed, and returns its reference.
@@ -66,6 +80,7 @@ func (r *Revisions) Put(ctx context.Context, revision Revision) (string, error) 
 	if _, err := r.bucket.Create(ctx, reference, packed); err != nil && !errors.Is(err, jetstream.ErrKeyExists) {
 		return "", fmt.Errorf("store revision: %w", err)
 	}
+	r.recent.Add(reference, &revision)
 	return reference, nil
 }
 
@@ -91,6 +106,9 @@ var ErrNoRevision = errors.New("the revision is not in the bucket " + RevisionBu
 
 // Get reads a revision.
 func (r *Revisions) Get(ctx context.Context, reference string) (*Revision, error) {
+	if revision, ok := r.recent.Get(reference); ok {
+		return revision, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, publishTimeout)
 	defer cancel()
 	entry, err := r.bucket.Get(ctx, reference)
@@ -112,5 +130,6 @@ func (r *Revisions) Get(ctx context.Context, reference string) (*Revision, error
 	if err := json.Unmarshal(text, &revision); err != nil {
 		return nil, fmt.Errorf("read revision %.12s: %w", reference, err)
 	}
+	r.recent.Add(reference, &revision)
 	return &revision, nil
 }
