@@ -125,9 +125,7 @@ func requireObjects(t *testing.T, environment string, wanted ...string) []object
 		require.Equal(t, environment, o.labels[activities.LabelEnvironment], "%s %s has no labels", o.kind, o.name)
 		found = append(found, o.kind+" "+name)
 	}
-	slices.Sort(found)
-	slices.Sort(wanted)
-	require.Equal(t, wanted, found, "the objects of the environment are not those that are declared")
+	require.Equal(t, slices.Sorted(slices.Values(wanted)), slices.Sorted(slices.Values(found)), "the objects of the environment are not those that are declared")
 	return all
 }
 

@@ -24,7 +24,7 @@ func TestNATSGoneWhileContainersStartDelaysEventsOnly(t *testing.T) {
 	environment := newEnvironment(t)
 	scope := scopeOf(environment)
 	w.engine.holding(nth(2, "/start", w.nats.shut))
-	w.deploy(t, scope, walkDocument(scope, 1, false))
+	w.deploy(t, scope, walkDocument(scope, 1))
 
 	engine := newEngine(t)
 	require.Eventually(t, func() bool {
@@ -37,7 +37,7 @@ func TestNATSGoneWhileContainersStartDelaysEventsOnly(t *testing.T) {
 
 	w.requireEnd(t, scope, 1, schemas.StatusDeploymentSucceeded)
 	w.settle(t, scope)
-	requireObjects(t, environment, walkObjects(false)...)
+	requireObjects(t, environment, walkObjects...)
 	requireStory(t, w.story(t, scope), deployed(scope, "creating", "backend", "data", "web"))
 }
 
@@ -50,7 +50,7 @@ func TestAnEngineThatIsAwayIsWaitedFor(t *testing.T) {
 	environment := newEnvironment(t)
 	scope := scopeOf(environment)
 	w.engine.holding(nth(1, "/containers/create", w.engine.shut))
-	w.deploy(t, scope, walkDocument(scope, 1, false))
+	w.deploy(t, scope, walkDocument(scope, 1))
 
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
@@ -62,7 +62,7 @@ func TestAnEngineThatIsAwayIsWaitedFor(t *testing.T) {
 
 	w.requireEnd(t, scope, 1, schemas.StatusDeploymentSucceeded)
 	w.settle(t, scope)
-	requireObjects(t, environment, walkObjects(false)...)
+	requireObjects(t, environment, walkObjects...)
 	requireStory(t, w.story(t, scope), deployed(scope, "creating", "backend", "data", "web"))
 }
 
@@ -75,7 +75,7 @@ func TestATemporalServerThatIsAwayIsWaitedFor(t *testing.T) {
 	environment := newEnvironment(t)
 	scope := scopeOf(environment)
 	w.temporal.shut()
-	w.deploy(t, scope, walkDocument(scope, 1, false))
+	w.deploy(t, scope, walkDocument(scope, 1))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	for !strings.Contains(w.worker.log(t), "a command waits") {
@@ -86,7 +86,7 @@ func TestATemporalServerThatIsAwayIsWaitedFor(t *testing.T) {
 
 	w.requireEnd(t, scope, 1, schemas.StatusDeploymentSucceeded)
 	w.settle(t, scope)
-	requireObjects(t, environment, walkObjects(false)...)
+	requireObjects(t, environment, walkObjects...)
 	requireStory(t, w.story(t, scope), deployed(scope, "creating", "backend", "data", "web"))
 }
 

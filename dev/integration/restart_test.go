@@ -37,7 +37,7 @@ func TestTheWholeStackKilledGoesOnWhereItWas(t *testing.T) {
 			environment := newEnvironment(t)
 			scope := scopeOf(environment)
 			sprung := w.engine.arm(s.n, s.when, w.worker.kill)
-			w.deploy(t, scope, walkDocument(scope, 1, false))
+			w.deploy(t, scope, walkDocument(scope, 1))
 			select {
 			case <-sprung:
 			case <-time.After(patience):
@@ -48,7 +48,7 @@ func TestTheWholeStackKilledGoesOnWhereItWas(t *testing.T) {
 
 			w.requireEnd(t, scope, 1, schemas.StatusDeploymentSucceeded)
 			w.settle(t, scope)
-			requireObjects(t, environment, walkObjects(false)...)
+			requireObjects(t, environment, walkObjects...)
 			requireStory(t, w.story(t, scope), deployed(scope, "creating", "backend", "data", "web"))
 		})
 	}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 	"regexp"
-	"slices"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -20,15 +18,26 @@ const lanes = 7
 
 // step is one moment at which the worker is killed.
 type step struct {
-	gate string
-	n    int
-	when moment
+	story string
+	gate  string
+	n     int
+	when  moment
 	// call is what the n-th call was when nothing was killed.
 	call string
 }
 
+// The stories that are walked.
+const (
+	// storyDeploy deploys a network, a volume and two replicas.
+	storyDeploy = "deploy"
+	// storyLife deploys the same, updates it and destroys it, each harmed at the step.
+	storyLife = "life"
+	// storyDatabase deploys a database.
+	storyDatabase = "database"
+)
+
 func (s step) String() string {
-	return fmt.Sprintf("%s %s call %d (%s)", s.when, s.gate, s.n, identifier.ReplaceAllString(s.call, "*"))
+	return fmt.Sprintf("%s: %s %s call %d (%s)", s.story, s.when, s.gate, s.n, identifier.ReplaceAllString(s.call, "*"))
 }
 
 // identifier is what differs in the names of calls from run to run.
@@ -38,9 +47,8 @@ var identifier = regexp.MustCompile("[0-9a-f]{8,}")
 // change something, on the way to the container engine, to Temporal and to NATS.
 // At each of them, when the other side has done what was asked and the worker does
 // not know it yet, the worker is killed and another one started. Together the calls
-// leave no state of the world out: before a call is what is after another one. At
-// the engine, and at the first call to the others, the worker is also killed before
-// the other side has heard of the call.
+// leave no state of the world out, since what is before a call is after another one;
+// at the engine the worker is also killed before a call is heard.
 func TestAWorkerKilledAtAnyStepLosesNothing(t *testing.T) {
 	t.Parallel()
 	first := newWorld(t)
@@ -89,83 +97,75 @@ func (w *world) gates() map[string]*trap {
 	return map[string]*trap{"engine": &w.engine.trap, "temporal": &w.temporal.trap, "nats": &w.nats.trap}
 }
 
-// unharmed goes the ways once without harm and lists the steps that a walk has to
-// take.
+// unharmed goes through the stories without harm and lists the steps that a walk
+// has to take.
 func (w *world) unharmed(t *testing.T) []step {
 	t.Helper()
 	var steps []step
 	for _, way := range []struct {
-		gates []string
-		walk  step
-	}{{[]string{"temporal", "nats"}, step{gate: "temporal"}}, {[]string{"engine"}, step{gate: "engine"}}} {
-		longest := map[string][]string{}
-		w.walk(t, way.walk, func() {
-			for name, trap := range w.gates() {
-				if calls := trap.counted(); len(calls) > len(longest[name]) {
-					longest[name] = calls
-				}
+		story, gate string
+		moments     []moment
+	}{ // what takes longest comes first
+		{storyLife, "engine", []moment{afterCall}},
+		{storyDatabase, "engine", []moment{beforeCall, afterCall}},
+		{storyDeploy, "engine", []moment{beforeCall}},
+		{storyDeploy, "temporal", []moment{afterCall}},
+		{storyDeploy, "nats", []moment{afterCall}},
+	} {
+		var longest []string
+		w.walk(t, step{story: way.story, gate: way.gate}, func() {
+			if calls := w.gates()[way.gate].counted(); len(calls) > len(longest) {
+				longest = calls
 			}
 		})
-		for _, gate := range way.gates {
-			t.Logf("%s: %d calls: %q", gate, len(longest[gate]), longest[gate])
-			require.Greater(t, len(longest[gate]), 5, "too few calls pass the gate to %s", gate)
-			for n, call := range longest[gate] {
-				steps = append(steps, step{gate: gate, n: n + 1, when: afterCall, call: call})
-				if n == 0 || gate == "engine" {
-					steps = append(steps, step{gate: gate, n: n + 1, when: beforeCall, call: call})
-				}
+		t.Logf("%s: %d calls to %s: %q", way.story, len(longest), way.gate, longest)
+		require.GreaterOrEqual(t, len(longest), 4, "too few calls pass the gate to %s", way.gate)
+		for n, call := range longest {
+			for _, when := range way.moments {
+				steps = append(steps, step{story: way.story, gate: way.gate, n: n + 1, when: when, call: call})
 			}
 		}
 	}
-	// What takes longest comes first.
-	slices.SortStableFunc(steps, func(a, b step) int { return strings.Compare(a.gate, b.gate) })
 	return steps
 }
 
-// walk kills the worker at one step of a deployment. At the container engine the
-// same step is taken of an update and of the destruction too. Step 0 is none. After
-// each command a function is called, which may be nil.
-func (w *world) walk(t *testing.T, s step, after func()) (sprung bool) {
+// walk kills the worker at one step of a story; step 0 is none. After each command
+// a function is called, which may be nil. It says whether the step was reached.
+func (w *world) walk(t *testing.T, s step, after func()) (reached bool) {
 	t.Helper()
 	began := time.Now()
 	t.Cleanup(func() { showLogs(t, w.dir, began) })
 	environment := newEnvironment(t)
 	scope := scopeOf(environment)
-	everything := s.gate == "engine"
-	names := []string{"backend", "data", "web"}
-	if everything {
-		names = append(names, "db")
-	}
-
-	harm := func(revision int, command func()) {
+	var told []string
+	harm := func(revision int, command func(), beginning string, resources []string, objects []string) {
+		t.Helper()
 		if w.harm(t, s, scope, revision, command) {
-			sprung = true
+			reached = true
 		}
 		if after != nil {
 			after()
 		}
+		requireObjects(t, environment, objects...)
+		told = append(told, deployed(scope, beginning, resources...)...)
+		requireStory(t, w.story(t, scope), told)
 	}
 
-	harm(1, func() { w.deploy(t, scope, walkDocument(scope, 1, everything)) })
-	requireObjects(t, environment, walkObjects(everything)...)
-	story := deployed(scope, "creating", names...)
-	requireStory(t, w.story(t, scope), story)
-	if !everything {
-		return sprung
+	if s.story == storyDatabase {
+		harm(1, func() { w.deploy(t, scope, document(scope, walkDatabase)) }, "creating",
+			[]string{"backend", "db"}, []string{"network shop.backend", "container shop.db.0", "volume shop.db.data"})
+		return reached
 	}
-
-	harm(2, func() { w.deploy(t, scope, walkDocument(scope, 2, everything)) })
-	for _, c := range containersOf(t, environment, "web") {
-		require.Contains(t, c.Config.Env, "VERSION=2")
+	all := []string{"backend", "data", "web"}
+	harm(1, func() { w.deploy(t, scope, walkDocument(scope, 1)) }, "creating", all, walkObjects)
+	if s.story == storyLife {
+		harm(2, func() { w.deploy(t, scope, walkDocument(scope, 2)) }, "updating", []string{"web"}, walkObjects)
+		for _, c := range containersOf(t, environment, "web") {
+			require.Contains(t, c.Config.Env, "VERSION=2")
+		}
+		harm(3, func() { w.destroy(t, scope) }, "deleting", all, nil)
 	}
-	requireObjects(t, environment, walkObjects(everything)...)
-	story = append(story, deployed(scope, "updating", "web")...)
-	requireStory(t, w.story(t, scope), story)
-
-	harm(3, func() { w.destroy(t, scope) })
-	requireObjects(t, environment)
-	requireStory(t, w.story(t, scope), append(story, deployed(scope, "deleting", names...)...))
-	return sprung
+	return reached
 }
 
 // harm sends a command, kills the worker at the step, starts another one and waits
@@ -205,8 +205,8 @@ func (w *world) harm(t *testing.T, s step, scope schemas.Scope, revision int, co
 	return reached
 }
 
-func walkDocument(scope schemas.Scope, version int, database bool) string {
-	resources := fmt.Sprintf(`
+func walkDocument(scope schemas.Scope, version int) string {
+	return document(scope, fmt.Sprintf(`
     - {name: backend, type: Network}
     - {name: data, type: Storage}
     - name: web
@@ -219,21 +219,15 @@ func walkDocument(scope schemas.Scope, version int, database bool) string {
         environment: {VERSION: "%d"}
         health: {http: {path: /healthz, port: 8080}, interval: 100ms}
         stopGracePeriod: 1s
-`, version)
-	if database {
-		resources += `
+`, version))
+}
+
+const walkDatabase = `
+    - {name: backend, type: Network}
     - name: db
       type: Database
       properties: {engine: postgres, version: "15", networks: ["${backend.name}"], stopGracePeriod: 5s}
 `
-	}
-	return document(scope, resources)
-}
 
-func walkObjects(database bool) []string {
-	objects := []string{"network shop.backend", "volume shop.data", "container shop.web.0", "container shop.web.1"}
-	if database {
-		objects = append(objects, "container shop.db.0", "volume shop.db.data")
-	}
-	return objects
-}
+// walkObjects is what walkDocument declares.
+var walkObjects = []string{"network shop.backend", "volume shop.data", "container shop.web.0", "container shop.web.1"}
