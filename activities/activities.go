@@ -63,15 +63,13 @@ func (a *Activities) plan(ctx context.Context, in PlanInput) (PlanOutput, error)
 	if err != nil {
 		return PlanOutput{}, err
 	}
-	var observed []plan.Observed
-	for _, provider := range a.Providers {
-		found, err := provider.Observe(ctx, in.Scope)
-		if err != nil {
-			return PlanOutput{}, err
-		}
-		observed = append(observed, found...)
+	p, err := a.Providers.plan(ctx, in.Scope, desired)
+	if err != nil {
+		return PlanOutput{}, err
 	}
-	p := plan.Diff(desired, observed)
+	for i := range p.Operations {
+		p.Operations[i].Changes = nil // the cause tells them; history stays small
+	}
 	out := PlanOutput{Operations: p.Operations, Summary: p.String(), Resources: map[string][]string{}, OnFailure: schemas.OnFailureKeep}
 	if document != nil {
 		out.OnFailure = document.Spec.OnFailure

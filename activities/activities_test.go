@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"testing"
 
@@ -140,9 +141,10 @@ func TestPublishAndRejectRepeatNothing(t *testing.T) {
 }
 
 func TestLabelsSayWhomAnObjectBelongsTo(t *testing.T) {
-	d := plan.Desired{Target: plan.Target{Scope: users, Resource: "web", Type: schemas.TypeCompute, Provider: "docker"}, Revision: 7, SpecHash: "abc", DependsOn: []string{"backend", "db"}}
+	d := plan.Desired{Target: plan.Target{Scope: users, Resource: "web", Type: schemas.TypeCompute, Provider: "docker"}, Revision: 7, SpecHash: "abc", DependsOn: []string{"backend", "db"}, Properties: json.RawMessage(`{"image":"users:1"}`)}
 	require.Equal(t, map[string]string{
 		"io.windlass.environment": "staging", "io.windlass.infrastructure": "users", "io.windlass.resource": "web", "io.windlass.type": "Compute",
 		"io.windlass.provider": "docker", "io.windlass.revision": "7", "io.windlass.spec": "abc", "io.windlass.dependson": "backend,db",
+		"io.windlass.properties": `{"image":"users:1"}`,
 	}, DeclarationLabels(d))
 }

@@ -28,6 +28,9 @@ const (
 	LabelRevision = LabelPrefix + "revision"
 	// LabelSpec is the spec hash of the declaration that made the object.
 	LabelSpec = LabelPrefix + "spec"
+	// LabelProperties are the properties of that declaration as a JSON object, with
+	// the placeholders of secrets, so that a plan can say what changes.
+	LabelProperties = LabelPrefix + "properties"
 	// LabelDependsOn names the resources that must be ready first, separated by commas.
 	LabelDependsOn = LabelPrefix + "dependson"
 	// LabelOutputs are the outputs of the resource as a JSON object. Where a
@@ -57,6 +60,7 @@ func DeclarationLabels(d plan.Desired) map[string]string {
 	labels := IdentityLabels(d.Target)
 	labels[LabelRevision] = strconv.Itoa(d.Revision)
 	labels[LabelSpec] = d.SpecHash
+	labels[LabelProperties] = string(d.Properties)
 	labels[LabelDependsOn] = strings.Join(d.DependsOn, ",")
 	return labels
 }

@@ -54,18 +54,39 @@ func operationID(action schemas.Action, target Target) string {
 func (d *differ) declare(r Desired) {
 	found := slices.IndexFunc(d.observed[r.Resource], func(o Observed) bool { return o.Target == r.Target })
 	action, cause := schemas.ActionCreate, "is declared and not there"
+	var changes []schemas.Change
 	if found >= 0 {
 		o := d.observed[r.Resource][found]
 		switch {
 		case o.SpecHash != r.SpecHash && o.SpecHash != "":
 			action, cause = schemas.ActionUpdate, fmt.Sprintf("its declaration differs from that of revision %d", o.Revision)
+			if changes = r.changesSince(o); len(changes) > 0 {
+				cause = inWords(changes)
+			}
 		case o.State != StateReady || o.SpecHash == "":
 			action, cause = schemas.ActionUpdate, o.Reason
 		default:
 			action, cause = schemas.ActionNone, "is as declared"
 		}
 	}
-	d.applied[r.Resource] = d.add(action, r.Target, cause)
+	id := d.add(action, r.Target, cause)
+	operation := d.operations[id]
+	operation.Changes = changes
+	d.operations[id] = operation
+	d.applied[r.Resource] = id
+}
+
+// changesSince lists the fields that differ; none when the objects do not say how
+// they were declared.
+func (d Desired) changesSince(o Observed) []schemas.Change {
+	if len(o.Properties) == 0 {
+		return nil
+	}
+	changes, err := Changes(o.Properties, d.Properties)
+	if err != nil {
+		return nil // a label that somebody wrote by hand; the spec hash has decided already
+	}
+	return changes
 }
 
 func (d *differ) isDeclared(o Observed) bool {

@@ -52,10 +52,13 @@ type Observed struct {
 	Target
 	// Revision and SpecHash are those that the objects carry; where they differ
 	// among the objects of one resource, SpecHash is empty and State degraded.
-	Revision  int      `json:"revision"`
-	SpecHash  string   `json:"specHash"`
-	DependsOn []string `json:"dependsOn,omitempty"`
-	State     State    `json:"state"`
+	Revision int    `json:"revision"`
+	SpecHash string `json:"specHash"`
+	// Properties are those of the declaration that made the newest object, empty
+	// where the object does not say.
+	Properties json.RawMessage `json:"properties,omitempty"`
+	DependsOn  []string        `json:"dependsOn,omitempty"`
+	State      State           `json:"state"`
 	// Reason says in words what is wrong when State is degraded.
 	Reason  string          `json:"reason,omitempty"`
 	Outputs schemas.Outputs `json:"outputs,omitempty"`

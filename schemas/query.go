@@ -13,6 +13,9 @@ const (
 	QueryList = "windlass.query.list"
 	// QueryStatus takes a StatusRequest and answers with a StatusAnswer.
 	QueryStatus = "windlass.query.status"
+	// QueryPlan takes a PlanRequest and answers with a PlanAnswer; 400 with the
+	// faults when the document is invalid. It changes nothing.
+	QueryPlan = "windlass.query.plan"
 	// QueryVersion takes nothing and answers with a VersionAnswer.
 	QueryVersion = "windlass.query.version"
 )
@@ -62,6 +65,28 @@ type ReplicaStatus struct {
 	MemoryLimitBytes int64   `json:"memoryLimitBytes,omitempty"`
 	NetworkInBytes   int64   `json:"networkInBytes"`
 	NetworkOutBytes  int64   `json:"networkOutBytes"`
+}
+
+// PlanRequest asks what a command would do now.
+type PlanRequest struct {
+	// Document is the text of an Infrastructure or a Template; empty asks for the
+	// destruction of the scope.
+	Document   string         `json:"document,omitempty"`
+	Parameters map[string]any `json:"parameters,omitempty"`
+	// Scope is what would be destroyed; it is not read when there is a document.
+	Scope Scope `json:"scope,omitzero"`
+}
+
+// PlanAnswer is what would be done.
+type PlanAnswer struct {
+	Scope
+	// Revision is the newest revision that records know, 0 for none.
+	Revision int `json:"revision"`
+	// Operations are in an order in which they could run, with those that change
+	// nothing.
+	Operations []Operation `json:"operations"`
+	// Summary counts them: "2 to create, 3 unchanged".
+	Summary string `json:"summary"`
 }
 
 // VersionAnswer names the worker that answers and what it reaches.

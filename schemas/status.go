@@ -76,6 +76,9 @@ type Operation struct {
 	DependsOn []string `json:"dependsOn,omitempty"`
 	// Cause says in words why the operation is there.
 	Cause string `json:"cause"`
+	// Changes are the fields that an update changes, in the answer to a question
+	// for a plan; events and workflows carry the cause alone.
+	Changes []Change `json:"changes,omitempty"`
 }
 
 // Action is what an operation does to its resource.

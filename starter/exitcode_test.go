@@ -18,8 +18,8 @@ func TestTheExitCodesAreDocumentedAndNeverChange(t *testing.T) {
 		require.Contains(t, help, e.meaning)
 	}
 	require.Equal(t, len(exitCodes), strings.Count(string(page), "\n| ")-1, "every line of the page is a code")
-	require.Equal(t, []ExitCode{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 130}, []ExitCode{
+	require.Equal(t, []ExitCode{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 130}, []ExitCode{
 		ExitDone, ExitInternal, ExitUsage, ExitRejected, ExitFailed, ExitRolledBack, ExitTimedOut, ExitCancelled,
-		ExitUnreachable, ExitNotFound, ExitInterrupted,
+		ExitUnreachable, ExitNotFound, ExitSuperseded, ExitInterrupted,
 	})
 }

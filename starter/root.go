@@ -27,7 +27,7 @@ effect once, even when no worker runs at that moment.`,
 	root.Flag("nats").DefValue = ""
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
-		newValidate(a), newDeploy(a), newStatus(a), newList(a), newWatch(a),
+		newValidate(a), newPlan(a), newDeploy(a), newStatus(a), newList(a), newWatch(a),
 		newEvents(a), newDestroy(a), newVersion(a),
 		&cobra.Command{Use: "exit-codes", Short: "The exit codes and what they mean", Long: exitCodeTable()},
 	)

@@ -67,6 +67,7 @@ type fakeWorker struct {
 	mu       sync.Mutex
 	list     schemas.ListAnswer
 	statuses map[schemas.Scope]schemas.StatusAnswer
+	plans    schemas.PlanAnswer
 }
 
 // startStack runs NATS with the streams of Windlass, and no worker.
@@ -98,6 +99,7 @@ func workOn(t *testing.T, url string, react func(event.Event) []schemas.Event) *
 	require.NoError(t, err)
 	for subject, answer := range map[string]micro.HandlerFunc{
 		schemas.QueryVersion: w.answerVersion, schemas.QueryList: w.answerList, schemas.QueryStatus: w.answerStatus,
+		schemas.QueryPlan: w.answerPlan,
 	} {
 		require.NoError(t, service.AddEndpoint(nats.NewInbox()[7:], answer, micro.WithEndpointSubject(subject)))
 	}
@@ -145,6 +147,8 @@ func (w *fakeWorker) answerList(r micro.Request) {
 	defer w.mu.Unlock()
 	_ = r.RespondJSON(w.list)
 }
+
+func (w *fakeWorker) answerPlan(r micro.Request) { _ = r.RespondJSON(w.plans) }
 
 func (w *fakeWorker) answerStatus(r micro.Request) {
 	w.mu.Lock()

@@ -54,6 +54,7 @@ func (q *queries) serve(conn *nats.Conn) (micro.Service, error) {
 		answer  func(context.Context, []byte) (any, error)
 	}{
 		"list":    {schemas.QueryList, q.list},
+		"plan":    {schemas.QueryPlan, q.plan},
 		"status":  {schemas.QueryStatus, q.status},
 		"version": {schemas.QueryVersion, q.version},
 	} {

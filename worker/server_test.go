@@ -105,6 +105,8 @@ type engine struct {
 
 func (e *engine) Version(context.Context) (string, error) { return "Engine 1", e.err }
 
+func (e *engine) Outputs(plan.Desired) (schemas.Outputs, error) { return nil, nil }
+
 func (e *engine) Observe(_ context.Context, scope schemas.Scope) ([]plan.Observed, error) {
 	var found []plan.Observed
 	for _, o := range e.observed {

@@ -36,9 +36,10 @@ func TestANetworkIsMadeOnceAndCarriesTheLabels(t *testing.T) {
 		"team": "accounts", "io.windlass.environment": "test", "io.windlass.infrastructure": l.scope.Infrastructure,
 		"io.windlass.resource": "backend", "io.windlass.type": "Network", "io.windlass.provider": "docker",
 		"io.windlass.revision": "4", "io.windlass.spec": d.SpecHash, "io.windlass.dependson": "one,two",
-		"io.windlass.outputs": `{"name":"` + name + `"}`,
+		"io.windlass.properties": string(d.Properties),
+		"io.windlass.outputs":    `{"name":"` + name + `"}`,
 	}, found.Network.Labels)
-	require.Equal(t, plan.Observed{Target: d.Target, Revision: 4, SpecHash: d.SpecHash, DependsOn: []string{"one", "two"},
+	require.Equal(t, plan.Observed{Target: d.Target, Revision: 4, SpecHash: d.SpecHash, Properties: d.Properties, DependsOn: []string{"one", "two"},
 		State: plan.StateReady, Outputs: predicted}, l.observed("backend"))
 }
 

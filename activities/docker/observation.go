@@ -127,6 +127,7 @@ func (s *sighting) describe(labels map[string]string) {
 	s.observed.Revision = revision
 	s.observed.DependsOn = separated(labels[activities.LabelDependsOn])
 	s.declared, _ = strconv.Atoi(labels[activities.LabelReplicas]) // Missing on what has no replicas.
+	s.observed.Properties = json.RawMessage(labels[activities.LabelProperties])
 	s.observed.Outputs = nil
 	// Outputs that cannot be read are none: they are predicted from the declaration anyway.
 	_ = json.Unmarshal([]byte(labels[activities.LabelOutputs]), &s.observed.Outputs)

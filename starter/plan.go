@@ -1,0 +1,154 @@
+package starter
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"windlass/schemas"
+)
+
+// exitChanges is what plan --detailed-exitcode ends with when there is something
+// to do: the number that users of other planners expect.
+const exitChanges ExitCode = 2
+
+func newPlan(a *app) *cobra.Command {
+	var (
+		parameters     parameterFlags
+		detailed, gone bool
+	)
+	cmd := &cobra.Command{
+		Use:   "plan FILE",
+		Short: "Show what a deployment would change, and why",
+		Long: `Asks a worker what deploying the document would do now. Nothing is changed, and
+nothing is stored. FILE "-" is stdin. With --destroy the plan is that of
+"windlass destroy"; ENV/NAME stands in the place of FILE then.
+
+  + is created    ~ is updated    - is deleted
+
+What is as declared is counted but not listed.`,
+		Example: `  windlass plan users.yaml
+  windlass plan users.yaml --detailed-exitcode   # 0: nothing to do, 2: changes, others: errors
+  windlass plan staging/users --destroy`,
+		Args: argument("FILE"),
+	}
+	parameters.register(cmd)
+	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "end with 0 when there is nothing to do, 2 when there is, 1 on an error")
+	cmd.Flags().BoolVar(&gone, "destroy", false, "plan the destruction of ENV/NAME")
+	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
+		changes, err := a.plan(ctx, args[0], gone, parameters)
+		switch {
+		case err != nil && detailed:
+			return exitf(ExitInternal, "%w", err)
+		case err != nil:
+			return err
+		case changes && detailed:
+			return exitSilently(exitChanges)
+		}
+		return nil
+	})
+	return cmd
+}
+
+// plan shows the plan and says whether it changes anything.
+func (a *app) plan(ctx context.Context, argument string, gone bool, parameters parameterFlags) (changes bool, err error) {
+	request, err := a.planRequest(argument, gone, parameters)
+	if err != nil {
+		return false, err
+	}
+	conn, err := a.connect()
+	if err != nil {
+		return false, err
+	}
+	defer conn.Close()
+	answer, raw, err := ask[schemas.PlanAnswer](ctx, a, conn, schemas.QueryPlan, request, liveTimeout)
+	if err != nil {
+		return false, err
+	}
+	for _, o := range answer.Operations {
+		changes = changes || o.Action != schemas.ActionNone
+	}
+	if a.json != nil {
+		a.json.raw(raw)
+		return changes, nil
+	}
+	a.print(planLines(answer))
+	return changes, nil
+}
+
+func (a *app) planRequest(argument string, gone bool, parameters parameterFlags) (schemas.PlanRequest, error) {
+	if gone {
+		scope, err := parseScope(argument)
+		return schemas.PlanRequest{Scope: scope}, err
+	}
+	d, err := a.read(argument, parameters)
+	if err != nil {
+		return schemas.PlanRequest{}, err
+	}
+	return schemas.PlanRequest{Document: string(d.text), Parameters: d.parameters}, nil
+}
+
+// marks are how an operation is marked in a plan.
+var marks = map[schemas.Action]span{
+	schemas.ActionCreate: {"+", green},
+	schemas.ActionUpdate: {"~", yellow},
+	schemas.ActionDelete: {"-", red},
+}
+
+// planLines is a plan for people: a sentence per resource that changes, with its
+// fields below it, and one line that sums up.
+func planLines(answer schemas.PlanAnswer) []line {
+	at := "not deployed yet"
+	if answer.Revision > 0 {
+		at = "now at " + revisionWords(answer.Revision)
+	}
+	head := line{{answer.Scope.String(), bold}, {"  " + at, plain}}
+	var body []line
+	for _, o := range answer.Operations {
+		mark, moves := marks[o.Action]
+		if !moves {
+			continue
+		}
+		sentence := line{{"  ", plain}, mark, {" " + o.Resource, bold}, {fmt.Sprintf(" (%s) is %s", o.Type, participles[o.Action]), plain}}
+		if len(o.Changes) == 0 {
+			sentence = append(sentence, span{": it " + o.Cause, plain})
+		}
+		body = append(body, sentence)
+		for _, c := range o.Changes {
+			body = append(body, changeLine(c))
+		}
+	}
+	if len(body) == 0 {
+		return []line{head, {}, {{"No changes: everything is as declared.", plain}}}
+	}
+	lines := append([]line{head, {}}, body...)
+	return append(lines, line{}, line{{"Plan: " + answer.Summary + ".", plain}})
+}
+
+var participles = map[schemas.Action]string{
+	schemas.ActionCreate: "created",
+	schemas.ActionUpdate: "updated",
+	schemas.ActionDelete: "deleted",
+}
+
+func changeLine(c schemas.Change) line {
+	indent := span{"      ", plain}
+	switch {
+	case c.From == nil:
+		return line{indent, {"+ ", green}, {c.Path + ": " + compact(c.To), plain}}
+	case c.To == nil:
+		return line{indent, {"- ", red}, {c.Path + ": " + compact(c.From), plain}}
+	}
+	return line{indent, {"~ ", yellow}, {fmt.Sprintf("%s: %s -> %s", c.Path, compact(c.From), compact(c.To)), plain}}
+}
+
+// compact is a value as JSON in one line.
+func compact(v any) string {
+	text, err := json.Marshal(v)
+	if err != nil {
+		return fmt.Sprint(v)
+	}
+	return string(text)
+}
