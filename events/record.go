@@ -32,7 +32,14 @@ func OpenRecords(ctx context.Context, js jetstream.JetStream) (*Records, error) 
 func (r *Records) Apply(ctx context.Context, e schemas.Event) error {
 	switch {
 	case e.Deployment != nil:
-		key := scopeTokens(e.Deployment.Scope)
+		key := revisionKey(e.Deployment.Scope, e.Deployment.Revision)
+		err := update(ctx, r.bucket, key, func(old *schemas.RevisionRecord) *schemas.RevisionRecord {
+			return revisionRecord(old, e)
+		})
+		if err != nil {
+			return err
+		}
+		key = scopeTokens(e.Deployment.Scope)
 		return update(ctx, r.bucket, key, func(old *schemas.InfrastructureRecord) *schemas.InfrastructureRecord {
 			return infrastructureRecord(old, e)
 		})
@@ -167,28 +174,39 @@ func infrastructureRecord(old *schemas.InfrastructureRecord, e schemas.Event) *s
 	next.Deployment = e.CorrelationID
 	next.Since = e.Time
 	next.Error = d.Error
-	switch e.Type {
-	case schemas.StatusDeploymentPlanned, schemas.StatusDeploymentStarted:
-		next.State = schemas.InfrastructureDeploying
-		if d.Destroy {
-			next.State = schemas.InfrastructureDestroying
-		}
-	case schemas.StatusDeploymentSucceeded:
-		next.State, next.Stable = schemas.InfrastructureReady, d.Revision
-		if d.Destroy {
-			next.State, next.Stable = schemas.InfrastructureDestroyed, 0
-		}
-	case schemas.StatusDeploymentFailed:
-		next.State = schemas.InfrastructureFailed
-		if !d.Final {
-			next.State = schemas.InfrastructureRollingBack
-		}
-	case schemas.StatusDeploymentRolledBack:
-		next.State = schemas.InfrastructureRolledBack
-	case schemas.StatusDeploymentCancelled:
-		next.State = schemas.InfrastructureCancelled
+	next.State = stateAfter(e)
+	switch next.State {
+	case schemas.InfrastructureReady:
+		next.Stable = d.Revision
+	case schemas.InfrastructureDestroyed:
+		next.Stable = 0
 	}
 	return &next
+}
+
+// stateAfter is the state of an Infrastructure after an event of its deployment.
+func stateAfter(e schemas.Event) schemas.InfrastructureState {
+	d := e.Deployment
+	switch e.Type {
+	case schemas.StatusDeploymentSucceeded:
+		if d.Destroy {
+			return schemas.InfrastructureDestroyed
+		}
+		return schemas.InfrastructureReady
+	case schemas.StatusDeploymentFailed:
+		if d.Final {
+			return schemas.InfrastructureFailed
+		}
+		return schemas.InfrastructureRollingBack
+	case schemas.StatusDeploymentRolledBack:
+		return schemas.InfrastructureRolledBack
+	case schemas.StatusDeploymentCancelled:
+		return schemas.InfrastructureCancelled
+	}
+	if d.Destroy {
+		return schemas.InfrastructureDestroying
+	}
+	return schemas.InfrastructureDeploying
 }
 
 func resourceRecord(old *schemas.ResourceRecord, e schemas.Event) *schemas.ResourceRecord {

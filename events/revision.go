@@ -37,6 +37,27 @@ func (r *Revision) Command() (*schemas.Command, error) {
 	return schemas.ParseCommand(e.Type(), data)
 }
 
+// Request reads what a deployment was asked for with: document and parameters as
+// they came.
+func (r *Revision) Request() (schemas.DeploymentRequested, error) {
+	var request schemas.DeploymentRequested
+	var envelope struct {
+		Data   json.RawMessage `json:"data"`
+		Base64 []byte          `json:"data_base64"`
+	}
+	if err := json.Unmarshal(r.Event, &envelope); err != nil {
+		return request, fmt.Errorf("the stored command: %w", err)
+	}
+	data := envelope.Base64
+	if len(envelope.Data) > 0 {
+		data = envelope.Data
+	}
+	if err := json.Unmarshal(data, &request); err != nil {
+		return request, fmt.Errorf("the data of the stored command: %w", err)
+	}
+	return request, nil
+}
+
 // Revisions store what was accepted by its content: the same content has the same
 // reference, so storing twice is harmless and a reference never changes meaning.
 // Those used last stay in memory, since every operation of a deployment reads its

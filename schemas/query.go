@@ -16,6 +16,14 @@ const (
 	// QueryPlan takes a PlanRequest and answers with a PlanAnswer; 400 with the
 	// faults when the document is invalid. It changes nothing.
 	QueryPlan = "windlass.query.plan"
+	// QueryRevisions takes a RevisionsRequest and answers with a RevisionsAnswer.
+	QueryRevisions = "windlass.query.revisions"
+	// QueryRevision takes a RevisionRequest and answers with a RevisionAnswer; 404
+	// when the revision is not known or has no document.
+	QueryRevision = "windlass.query.revision"
+	// QueryDiff takes a DiffRequest and answers with a PlanAnswer: what leads from
+	// the document of one revision to that of the other.
+	QueryDiff = "windlass.query.diff"
 	// QueryVersion takes nothing and answers with a VersionAnswer.
 	QueryVersion = "windlass.query.version"
 )
@@ -87,6 +95,36 @@ type PlanAnswer struct {
 	Operations []Operation `json:"operations"`
 	// Summary counts them: "2 to create, 3 unchanged".
 	Summary string `json:"summary"`
+}
+
+// RevisionsRequest asks for the revisions of an Infrastructure.
+type RevisionsRequest struct {
+	Scope
+}
+
+// RevisionsAnswer has the newest revision first.
+type RevisionsAnswer struct {
+	Revisions []RevisionRecord `json:"revisions"`
+}
+
+// RevisionRequest asks for one revision.
+type RevisionRequest struct {
+	Scope
+	Revision int `json:"revision"`
+}
+
+// RevisionAnswer is a revision with what was asked for.
+type RevisionAnswer struct {
+	Record RevisionRecord `json:"record"`
+	// Request is the data of the command, document and parameters as they came.
+	Request DeploymentRequested `json:"request"`
+}
+
+// DiffRequest asks for the difference between two revisions.
+type DiffRequest struct {
+	Scope
+	From int `json:"from"`
+	To   int `json:"to"`
 }
 
 // VersionAnswer names the worker that answers and what it reaches.

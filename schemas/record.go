@@ -33,6 +33,24 @@ type InfrastructureRecord struct {
 	Sequence string `json:"sequence"`
 }
 
+// RevisionRecord is what became of one revision of an Infrastructure.
+type RevisionRecord struct {
+	Scope
+	Revision int  `json:"revision"`
+	Destroy  bool `json:"destroy,omitempty"`
+	// State is that in which the deployment ended, or that of now.
+	State InfrastructureState `json:"state"`
+	// Document is the reference of the document in the bucket of revisions.
+	Document string `json:"document,omitempty"`
+	// Command is the id of the command that asked for it.
+	Command string    `json:"command"`
+	Started time.Time `json:"started"`
+	Ended   time.Time `json:"ended,omitzero"`
+	Error   *Failure  `json:"error,omitempty"`
+	// Sequence is that of the event that wrote the record.
+	Sequence string `json:"sequence"`
+}
+
 // ResourceState is the condition of a resource in its record.
 type ResourceState string
 

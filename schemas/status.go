@@ -50,6 +50,9 @@ type DeploymentStatus struct {
 	Scope
 	Revision int  `json:"revision"`
 	Destroy  bool `json:"destroy,omitempty"`
+	// Document is the reference of the revision's document in the bucket of
+	// revisions, in deployment.started; empty when everything is destroyed.
+	Document string `json:"document,omitempty"`
 	// Operations are what the plan does, in deployment.planned; operations that
 	// change nothing are left out.
 	Operations []Operation `json:"operations,omitempty"`

@@ -105,6 +105,11 @@ func planLines(answer schemas.PlanAnswer) []line {
 		at = "now at " + revisionWords(answer.Revision)
 	}
 	head := line{{answer.Scope.String(), bold}, {"  " + at, plain}}
+	return operationLines(head, answer, "No changes: everything is as declared.")
+}
+
+// operationLines are the operations below a head line, or the words for none.
+func operationLines(head line, answer schemas.PlanAnswer, none string) []line {
 	var body []line
 	for _, o := range answer.Operations {
 		mark, moves := marks[o.Action]
@@ -121,7 +126,7 @@ func planLines(answer schemas.PlanAnswer) []line {
 		}
 	}
 	if len(body) == 0 {
-		return []line{head, {}, {{"No changes: everything is as declared.", plain}}}
+		return []line{head, {}, {{none, plain}}}
 	}
 	lines := append([]line{head, {}}, body...)
 	return append(lines, line{}, line{{"Plan: " + answer.Summary + ".", plain}})

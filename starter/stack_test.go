@@ -64,10 +64,11 @@ type fakeWorker struct {
 	// react returns the events that a command brings about; may be nil.
 	react func(command event.Event) []schemas.Event
 
-	mu       sync.Mutex
-	list     schemas.ListAnswer
-	statuses map[schemas.Scope]schemas.StatusAnswer
-	plans    schemas.PlanAnswer
+	mu        sync.Mutex
+	list      schemas.ListAnswer
+	statuses  map[schemas.Scope]schemas.StatusAnswer
+	plans     schemas.PlanAnswer
+	revisions schemas.RevisionsAnswer
 }
 
 // startStack runs NATS with the streams of Windlass, and no worker.
@@ -99,7 +100,8 @@ func workOn(t *testing.T, url string, react func(event.Event) []schemas.Event) *
 	require.NoError(t, err)
 	for subject, answer := range map[string]micro.HandlerFunc{
 		schemas.QueryVersion: w.answerVersion, schemas.QueryList: w.answerList, schemas.QueryStatus: w.answerStatus,
-		schemas.QueryPlan: w.answerPlan,
+		schemas.QueryPlan: w.answerPlan, schemas.QueryDiff: w.answerPlan,
+		schemas.QueryRevisions: w.answerRevisions, schemas.QueryRevision: w.answerRevision,
 	} {
 		require.NoError(t, service.AddEndpoint(nats.NewInbox()[7:], answer, micro.WithEndpointSubject(subject)))
 	}
@@ -149,6 +151,20 @@ func (w *fakeWorker) answerList(r micro.Request) {
 }
 
 func (w *fakeWorker) answerPlan(r micro.Request) { _ = r.RespondJSON(w.plans) }
+
+func (w *fakeWorker) answerRevisions(r micro.Request) { _ = r.RespondJSON(w.revisions) }
+
+// answerRevision names the revision in the parameters, so that a test sees which
+// one was sent again.
+func (w *fakeWorker) answerRevision(r micro.Request) {
+	var request schemas.RevisionRequest
+	_ = json.Unmarshal(r.Data(), &request)
+	text, _ := json.Marshal(usersDocument)
+	_ = r.RespondJSON(schemas.RevisionAnswer{
+		Record:  schemas.RevisionRecord{Scope: request.Scope, Revision: request.Revision},
+		Request: schemas.DeploymentRequested{Document: text, Parameters: map[string]any{"revision": request.Revision}},
+	})
+}
 
 func (w *fakeWorker) answerStatus(r micro.Request) {
 	w.mu.Lock()

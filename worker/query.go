@@ -24,6 +24,7 @@ const queryTimeout = 10 * time.Second
 // queries answers the questions of people and of the windlass command.
 type queries struct {
 	records   *events.Records
+	revisions *events.Revisions
 	providers activities.Providers
 	logger    *slog.Logger
 }
@@ -53,10 +54,13 @@ func (q *queries) serve(conn *nats.Conn) (micro.Service, error) {
 		subject string
 		answer  func(context.Context, []byte) (any, error)
 	}{
-		"list":    {schemas.QueryList, q.list},
-		"plan":    {schemas.QueryPlan, q.plan},
-		"status":  {schemas.QueryStatus, q.status},
-		"version": {schemas.QueryVersion, q.version},
+		"list":      {schemas.QueryList, q.list},
+		"diff":      {schemas.QueryDiff, q.diff},
+		"plan":      {schemas.QueryPlan, q.plan},
+		"revision":  {schemas.QueryRevision, q.revision},
+		"revisions": {schemas.QueryRevisions, q.allRevisions},
+		"status":    {schemas.QueryStatus, q.status},
+		"version":   {schemas.QueryVersion, q.version},
 	} {
 		// A slow engine must not hold up the next question.
 		handler := micro.HandlerFunc(func(request micro.Request) { go q.respond(request, endpoint.answer) })

@@ -31,6 +31,7 @@ type desk struct {
 	js        jetstream.JetStream
 	records   *events.Records
 	publisher *events.Publisher
+	revisions *events.Revisions
 }
 
 func openDesk(t *testing.T, providers activities.Providers) *desk {
@@ -50,7 +51,9 @@ func openDesk(t *testing.T, providers activities.Providers) *desk {
 	d.records, err = events.OpenRecords(t.Context(), d.js)
 	require.NoError(t, err)
 	d.publisher = events.NewPublisher(d.js, d.records)
-	service, err := (&queries{records: d.records, providers: providers, logger: slog.New(slog.DiscardHandler)}).serve(d.conn)
+	d.revisions, err = events.OpenRevisions(t.Context(), d.js)
+	require.NoError(t, err)
+	service, err := (&queries{records: d.records, revisions: d.revisions, providers: providers, logger: slog.New(slog.DiscardHandler)}).serve(d.conn)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, service.Stop()) })
 	return d

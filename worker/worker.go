@@ -120,7 +120,7 @@ func assemble(ctx context.Context, c Config, conn *nats.Conn, temporal client.Cl
 	}).Register(r.worker)
 	starter := &starter{temporal: temporal, records: records}
 	r.trigger = events.NewTrigger(js, publisher, revisions, starter, c.Logger)
-	r.queries = &queries{records: records, providers: providers, logger: c.Logger}
+	r.queries = &queries{records: records, revisions: revisions, providers: providers, logger: c.Logger}
 	return r, nil
 }
 

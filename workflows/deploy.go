@@ -23,7 +23,7 @@ func Deploy(ctx workflow.Context, in DeployInput) error {
 	// Told here and not by the Infrastructure, the two events go out together while
 	// the plan is made, and starting the work waits for neither.
 	d.outbox.add(ctx, accepted(in))
-	d.tell(ctx, schemas.StatusDeploymentStarted, schemas.DeploymentStatus{})
+	d.tell(ctx, schemas.StatusDeploymentStarted, schemas.DeploymentStatus{Document: in.Revision.Reference})
 	cause := "" // the plan says why
 	if in.Destroy {
 		cause = "everything is to be destroyed"
