@@ -117,6 +117,9 @@ func operationLines(head line, answer schemas.PlanAnswer, none string) []line {
 			continue
 		}
 		sentence := line{{"  ", plain}, mark, {" " + o.Resource, bold}, {fmt.Sprintf(" (%s) is %s", o.Type, participles[o.Action]), plain}}
+		if o.Action == schemas.ActionDelete && (o.Type == schemas.TypeStorage || o.Type == schemas.TypeDatabase) {
+			sentence = append(sentence, span{" with its data", red})
+		}
 		if len(o.Changes) == 0 {
 			sentence = append(sentence, span{": it " + o.Cause, plain})
 		}

@@ -43,20 +43,13 @@ func newRevisions(a *app) *cobra.Command {
 
 func revisionTable(revisions []schemas.RevisionRecord, now time.Time) *table {
 	var t table
-	t.head("REVISION", "STATE", "AGE", "TOOK", "DOCUMENT", "COMMAND")
+	t.head("REVISION", "STATE", "AGE", "TOOK", "COMMAND")
 	for _, r := range revisions {
 		state, took := infrastructureWords(r.State), ""
 		if !r.Ended.IsZero() {
 			took = r.Ended.Sub(r.Started).Round(100 * time.Millisecond).String()
 		}
-		document := r.Document
-		if len(document) > shortReference {
-			document = document[:shortReference]
-		}
-		t.row(number(r.Revision), span{state, headerColour(state)}, cell(age(r.Started, now)), cell(took), cell(document), cell(r.Command))
+		t.row(number(r.Revision), span{state, headerColour(state)}, cell(age(r.Started, now)), cell(took), cell(r.Command))
 	}
 	return &t
 }
-
-// shortReference is how much of a document's reference tells it from others.
-const shortReference = 12
