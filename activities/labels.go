@@ -31,6 +31,8 @@ const (
 	// LabelProperties are the properties of that declaration as a JSON object, with
 	// the placeholders of secrets, so that a plan can say what changes.
 	LabelProperties = LabelPrefix + "properties"
+	// LabelRetention is what becomes of a volume that is no longer declared.
+	LabelRetention = LabelPrefix + "retention"
 	// LabelDependsOn names the resources that must be ready first, separated by commas.
 	LabelDependsOn = LabelPrefix + "dependson"
 	// LabelOutputs are the outputs of the resource as a JSON object. Where a

@@ -45,7 +45,7 @@ func (d *differ) add(action schemas.Action, target Target, cause string) string 
 // operationID is unique in a plan: a name may be deleted in one type or place and
 // created in another, but is declared only once.
 func operationID(action schemas.Action, target Target) string {
-	if action == schemas.ActionDelete {
+	if action == schemas.ActionDelete || action == schemas.ActionRetain {
 		return fmt.Sprintf("%s %s (%s, %s)", action, target.Resource, target.Type, target.Provider)
 	}
 	return string(action) + " " + target.Resource
@@ -99,6 +99,10 @@ func (d *differ) remove(o Observed) {
 	if r, ok := d.desired[o.Resource]; ok {
 		cause = fmt.Sprintf("is declared as %s of provider %s now", r.Type, r.Provider)
 	}
+	if o.Retained {
+		d.add(schemas.ActionRetain, o.Target, cause+", and was made to be retained")
+		return
+	}
 	d.add(schemas.ActionDelete, o.Target, cause)
 }
 
@@ -129,6 +133,9 @@ func (d *differ) edges(observed []Observed) (hard, soft []edge) {
 	}
 	for _, user := range observed {
 		operation, gone := d.deletion(user)
+		if !gone && user.Retained {
+			continue // nothing of it uses anything
+		}
 		if !gone {
 			operation = d.applied[user.Resource]
 		}

@@ -43,6 +43,11 @@ func degraded(o Observed, hash, reason string) Observed {
 	return o
 }
 
+func retained(o Observed) Observed {
+	o.Retained = true
+	return o
+}
+
 func of(o Observed, kind schemas.ResourceType, provider string) Observed {
 	o.Type, o.Provider = kind, provider
 	return o
@@ -123,6 +128,27 @@ func TestDiff(t *testing.T) {
 				`none data: is as declared ["delete data (Storage, docker)"]`,
 			},
 			"1 to delete, 1 unchanged",
+		},
+		"what is retained stays when it is no longer declared": {
+			nil, []Observed{retained(found("data", "d", "backend")), found("backend", "b")},
+			[]string{
+				`delete backend (Network, docker): is no longer declared`,
+				`retain data (Network, docker): is no longer declared, and was made to be retained`,
+			},
+			"1 to delete, 1 retained",
+		},
+		"what is retained stays beside another type of its name": {
+			[]Desired{declared("data", "d")}, []Observed{retained(of(found("data", "x"), schemas.TypeStorage, "docker"))},
+			[]string{
+				`create data: is declared and not there`,
+				`retain data (Storage, docker): is declared as Network of provider docker now, and was made to be retained`,
+			},
+			"1 to create, 1 retained",
+		},
+		"what is retained is used again when it is declared again": {
+			[]Desired{declared("data", "d")}, []Observed{retained(found("data", "d"))},
+			[]string{`none data: is as declared`},
+			"1 unchanged",
 		},
 		"objects of different revisions that contradict each other are deleted all the same": {
 			nil, []Observed{found("a", "a", "b"), found("b", "b", "a"), found("c", "c", "c")},

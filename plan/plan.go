@@ -28,7 +28,7 @@ func (p Plan) String() string {
 		words  string
 	}{
 		{schemas.ActionCreate, "to create"}, {schemas.ActionUpdate, "to update"},
-		{schemas.ActionDelete, "to delete"}, {schemas.ActionNone, "unchanged"},
+		{schemas.ActionDelete, "to delete"}, {schemas.ActionRetain, "retained"}, {schemas.ActionNone, "unchanged"},
 	} {
 		if n := count[part.action]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, part.words))

@@ -62,6 +62,8 @@ type Observed struct {
 	// Reason says in words what is wrong when State is degraded.
 	Reason  string          `json:"reason,omitempty"`
 	Outputs schemas.Outputs `json:"outputs,omitempty"`
+	// Retained says that all that is there is to outlive its declaration.
+	Retained bool `json:"retained,omitempty"`
 	// Replicas are the containers of a Compute or Database, by index and name.
 	Replicas []Replica `json:"replicas,omitempty"`
 }

@@ -23,7 +23,21 @@ type Storage struct {
 	Options map[string]string `json:"options,omitempty"`
 	// Labels are put on the engine's object.
 	Labels map[string]string `json:"labels,omitempty"`
+	// Retention is what becomes of the data when the Storage is not declared any
+	// more; the default is RetentionDelete. It is fixed when the volume is made.
+	Retention Retention `json:"retention,omitempty"`
 }
+
+// Retention is what becomes of data when its resource is not declared any more.
+type Retention string
+
+// The retentions.
+const (
+	RetentionDelete Retention = "delete"
+	// RetentionRetain keeps the volume through destruction, rollback and removal
+	// from the document; declared again, it is found and used again.
+	RetentionRetain Retention = "retain"
+)
 
 // Database is a database server with one database and one user in it. Its data
 // lies on a volume of its own.
@@ -39,6 +53,8 @@ type Database struct {
 	// Networks are as in Compute.
 	Networks  []string     `json:"networks,omitempty"`
 	Resources Requirements `json:"resources,omitzero"`
+	// Retention is as in Storage, of the volume with the data.
+	Retention Retention `json:"retention,omitempty"`
 	// StartPeriod is how long the server has until it must accept queries; the default is 60s.
 	StartPeriod *Duration `json:"startPeriod,omitempty"`
 	// StopGracePeriod lies between the stop signal and SIGKILL; the default is 30s.

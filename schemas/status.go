@@ -56,7 +56,7 @@ type DeploymentStatus struct {
 	// Operations are what the plan does, in deployment.planned; operations that
 	// change nothing are left out.
 	Operations []Operation `json:"operations,omitempty"`
-	// Unchanged counts the resources that need nothing, in deployment.planned.
+	// Unchanged counts the resources that stay as they are, in deployment.planned.
 	Unchanged int `json:"unchanged,omitempty"`
 	// Error says why, in deployment.failed, rolledback and cancelled.
 	Error *Failure `json:"error,omitempty"`
@@ -93,7 +93,12 @@ const (
 	ActionUpdate Action = "update"
 	ActionDelete Action = "delete"
 	ActionNone   Action = "none"
+	// ActionRetain leaves what is no longer declared, since its declaration said so.
+	ActionRetain Action = "retain"
 )
+
+// Moves says whether the action touches anything.
+func (a Action) Moves() bool { return a != ActionNone && a != ActionRetain }
 
 // ResourceStatus is the data of resource events.
 type ResourceStatus struct {

@@ -26,7 +26,7 @@ func newPlan(a *app) *cobra.Command {
 nothing is stored. FILE "-" is stdin. With --destroy the plan is that of
 "windlass destroy"; ENV/NAME stands in the place of FILE then.
 
-  + is created    ~ is updated    - is deleted
+  + is created    ~ is updated    - is deleted    = stays, though not declared
 
 What is as declared is counted but not listed.`,
 		Example: `  windlass plan users.yaml
@@ -68,7 +68,7 @@ func (a *app) plan(ctx context.Context, argument string, gone bool, parameters p
 		return false, err
 	}
 	for _, o := range answer.Operations {
-		changes = changes || o.Action != schemas.ActionNone
+		changes = changes || o.Action.Moves()
 	}
 	if a.json != nil {
 		a.json.raw(raw)
@@ -95,6 +95,7 @@ var marks = map[schemas.Action]span{
 	schemas.ActionCreate: {"+", green},
 	schemas.ActionUpdate: {"~", yellow},
 	schemas.ActionDelete: {"-", red},
+	schemas.ActionRetain: {"=", dim},
 }
 
 // planLines is a plan for people: a sentence per resource that changes, with its
@@ -112,8 +113,8 @@ func planLines(answer schemas.PlanAnswer) []line {
 func operationLines(head line, answer schemas.PlanAnswer, none string) []line {
 	var body []line
 	for _, o := range answer.Operations {
-		mark, moves := marks[o.Action]
-		if !moves {
+		mark, shown := marks[o.Action]
+		if !shown {
 			continue
 		}
 		sentence := line{{"  ", plain}, mark, {" " + o.Resource, bold}, {fmt.Sprintf(" (%s) is %s", o.Type, participles[o.Action]), plain}}
@@ -139,6 +140,7 @@ var participles = map[schemas.Action]string{
 	schemas.ActionCreate: "created",
 	schemas.ActionUpdate: "updated",
 	schemas.ActionDelete: "deleted",
+	schemas.ActionRetain: "retained",
 }
 
 func changeLine(c schemas.Change) line {

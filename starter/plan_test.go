@@ -13,7 +13,7 @@ import (
 // usersPlan has an operation of every kind.
 func usersPlan() schemas.PlanAnswer {
 	return schemas.PlanAnswer{
-		Scope: users, Revision: 3, Summary: "1 to create, 1 to update, 1 to delete, 1 unchanged",
+		Scope: users, Revision: 3, Summary: "1 to create, 1 to update, 1 to delete, 1 retained, 1 unchanged",
 		Operations: []schemas.Operation{
 			{ID: "none backend", Action: schemas.ActionNone, Resource: "backend", Type: schemas.TypeNetwork, Cause: "is as declared"},
 			{ID: "create cache", Action: schemas.ActionCreate, Resource: "cache", Type: schemas.TypeCompute, Cause: "is declared and not there"},
@@ -24,6 +24,7 @@ func usersPlan() schemas.PlanAnswer {
 				},
 			},
 			{ID: "delete old", Action: schemas.ActionDelete, Resource: "old", Type: schemas.TypeStorage, Cause: "is no longer declared"},
+			{ID: "retain archive", Action: schemas.ActionRetain, Resource: "archive", Type: schemas.TypeStorage, Cause: "is no longer declared, and was made to be retained"},
 		},
 	}
 }
@@ -42,7 +43,7 @@ func TestAPlanIsASentencePerResourceThatChanges(t *testing.T) {
 	p = ran(t, ExitDone, w.url, "plan", file, "-o", "json")
 	lines := jsonOutputOf(t, p, "plan")
 	require.Len(t, lines, 2)
-	require.Len(t, lines[1]["operations"], 4)
+	require.Len(t, lines[1]["operations"], 5)
 	ran(t, ExitDone, w.url, "plan", "staging/users", "--destroy")
 }
 

@@ -46,7 +46,7 @@ func (b *board) doing(ctx workflow.Context, phase string) {
 func (b *board) show(plan activities.PlanOutput) {
 	b.lines = nil
 	for _, o := range plan.Operations {
-		if o.Action == schemas.ActionNone {
+		if !o.Action.Moves() {
 			continue
 		}
 		b.lines = append(b.lines, o.ID)

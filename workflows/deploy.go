@@ -103,7 +103,7 @@ func (d *deployment) converge(ctx workflow.Context, target activities.Revision, 
 func planned(plan activities.PlanOutput) schemas.DeploymentStatus {
 	var status schemas.DeploymentStatus
 	for _, o := range plan.Operations {
-		if o.Action == schemas.ActionNone {
+		if !o.Action.Moves() {
 			status.Unchanged++
 		} else {
 			status.Operations = append(status.Operations, o)

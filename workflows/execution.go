@@ -62,7 +62,7 @@ func (e *execution) operate(ctx workflow.Context, o schemas.Operation) error {
 			return errNotStarted
 		}
 	}
-	if o.Action == schemas.ActionNone {
+	if !o.Action.Moves() {
 		return nil
 	}
 	if err := e.slots.Acquire(ctx, 1); err != nil {

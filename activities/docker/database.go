@@ -40,7 +40,12 @@ func (p *Provider) applyDatabase(ctx context.Context, d plan.Desired, outputs sc
 	if err != nil {
 		return err
 	}
-	if _, err := p.ensureVolume(ctx, d, dataVolumeName(d.Target), schemas.Storage{}, outputs, say); err != nil {
+	declared, err := decode[schemas.Database](d)
+	if err != nil {
+		return err
+	}
+	data := schemas.Storage{Retention: declared.Retention}
+	if _, err := p.ensureVolume(ctx, d, dataVolumeName(d.Target), data, outputs, say); err != nil {
 		return err
 	}
 	return p.applyWorkload(ctx, w, secrets, say)

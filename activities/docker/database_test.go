@@ -76,6 +76,29 @@ func TestADatabaseAcceptsQueriesWhenItIsReadyAndKeepsItsData(t *testing.T) {
 	require.Equal(t, []string{"network test." + l.scope.Infrastructure + ".net"}, l.names(), "the data volume goes with the database")
 }
 
+func TestARetainedDatabaseComesBackWithItsData(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	properties := schemas.Database{Engine: "postgres", Version: "15", StartPeriod: duration(2 * time.Minute), Retention: schemas.RetentionRetain}
+	d := l.declare("db", schemas.TypeDatabase, properties)
+	outputs := l.applied(d)
+	connection := l.database(outputs)
+	_, err := connection.Exec(t.Context(), "CREATE TABLE kept (id int); INSERT INTO kept VALUES (42)")
+	require.NoError(t, err)
+	require.NoError(t, connection.Close(t.Context()))
+
+	require.Equal(t, "1 to delete", plan.Diff(nil, []plan.Observed{l.observed("db")}).String(), "its container goes")
+	require.NoError(t, l.delete(d.Target))
+	require.Equal(t, []string{"volume test." + l.scope.Infrastructure + ".db.data"}, l.names())
+	require.Equal(t, "1 retained", plan.Diff(nil, []plan.Observed{l.observed("db")}).String())
+
+	require.Equal(t, "1 to update", plan.Diff([]plan.Desired{d}, []plan.Observed{l.observed("db")}).String())
+	l.applied(d)
+	var kept int
+	require.NoError(t, l.database(outputs).QueryRow(t.Context(), "SELECT id FROM kept").Scan(&kept))
+	require.Equal(t, 42, kept)
+}
+
 func TestADatabaseThatRefusesThePasswordIsNotReady(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)

@@ -8,6 +8,7 @@ import (
 
 	"windlass/activities"
 	"windlass/plan"
+	"windlass/schemas"
 )
 
 // deletionParallelism bounds how many containers are stopped at the same time;
@@ -15,7 +16,8 @@ import (
 const deletionParallelism = 16
 
 // Delete implements activities.Provider. It removes whatever carries the labels
-// of the resource: containers first, then volumes and networks.
+// of the resource, except retained volumes: containers first, then volumes and
+// networks.
 func (p *Provider) Delete(ctx context.Context, target plan.Target, progress activities.Progress) error {
 	if err := p.mine(target); err != nil {
 		return err
@@ -49,7 +51,7 @@ func (p *Provider) Delete(ctx context.Context, target plan.Target, progress acti
 		return engineFault(ctx, target.Resource, "list the volumes", err)
 	}
 	for _, v := range volumes.Items {
-		if !carries(v.Labels, labels) {
+		if !carries(v.Labels, labels) || retentionOf(v.Labels) == schemas.RetentionRetain {
 			continue
 		}
 		say("removing volume " + v.Name)

@@ -47,6 +47,7 @@ func (p *Provider) Observe(ctx context.Context, scope schemas.Scope) ([]plan.Obs
 	for _, v := range volumes.Items {
 		if carries(v.Labels, labels) {
 			found.object(v.Labels)
+			found.sighting(v.Labels).retained += retained(v.Labels)
 		}
 	}
 	replicas, err := p.observeReplicas(ctx, containers)
@@ -99,6 +100,16 @@ type sighting struct {
 	// resource that has any, else the network or volume.
 	hashes  []string
 	objects int
+	// retained are how many of the objects are to outlive their declaration.
+	retained int
+}
+
+// retained is 1 for the labels of a retained volume.
+func retained(labels map[string]string) int {
+	if retentionOf(labels) == schemas.RetentionRetain {
+		return 1
+	}
+	return 0
 }
 
 func newObservation() *observation { return &observation{byTarget: map[plan.Target]*sighting{}} }
@@ -166,6 +177,7 @@ func (o *observation) resources() []plan.Observed {
 
 func (s *sighting) finish() plan.Observed {
 	s.observed.Revision = max(s.observed.Revision, 0)
+	s.observed.Retained = s.retained > 0 && s.retained == s.objects && len(s.observed.Replicas) == 0
 	reasons := s.troubles()
 	s.observed.State, s.observed.Reason = plan.StateReady, strings.Join(reasons, "; ")
 	if len(reasons) > 0 {

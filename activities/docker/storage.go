@@ -55,6 +55,7 @@ func (p *Provider) ensureVolume(ctx context.Context, d plan.Desired, name string
 		if err != nil {
 			return volume.Volume{}, err
 		}
+		labels[activities.LabelRetention] = string(cmp.Or(declared.Retention, schemas.RetentionDelete))
 		say("creating volume " + name)
 		// A name that was taken meanwhile is no error for the engine: the answer is
 		// then that other volume, and its labels tell.
@@ -72,7 +73,17 @@ func (p *Provider) ensureVolume(ctx context.Context, d plan.Desired, name string
 	if !owned(found.Labels, d.Target) {
 		return volume.Volume{}, foreign(d.Resource, "volume", name)
 	}
+	if is, wanted := retentionOf(found.Labels), cmp.Or(declared.Retention, schemas.RetentionDelete); is != wanted {
+		return volume.Volume{}, &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: "properties.retention",
+			Message: fmt.Sprintf("volume %q was made with retention %q, and the engine cannot change a volume", name, is),
+			Hint:    fmt.Sprintf("declare retention %q, or another resource and move the data", is)}
+	}
 	return *found, nil
+}
+
+// retentionOf reads the labels of a volume; one made without the label is deleted.
+func retentionOf(labels map[string]string) schemas.Retention {
+	return cmp.Or(schemas.Retention(labels[activities.LabelRetention]), schemas.RetentionDelete)
 }
 
 func storageFault(ctx context.Context, d plan.Desired, err error) error {

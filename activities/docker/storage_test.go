@@ -34,6 +34,27 @@ func TestAVolumeIsMadeOnceAndDeleted(t *testing.T) {
 	require.Empty(t, l.names())
 }
 
+func TestARetainedVolumeOutlivesItsDeclaration(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	d := l.declare("data", schemas.TypeStorage, schemas.Storage{Retention: schemas.RetentionRetain})
+	l.applied(d)
+	volume := []string{"volume test." + l.scope.Infrastructure + ".data"}
+
+	o := l.observed("data")
+	require.True(t, o.Retained)
+	gone := plan.Diff(nil, []plan.Observed{o})
+	require.Equal(t, "1 retained", gone.String(), "destroying, rolling back and removing it from the document leave it")
+	require.NoError(t, l.delete(d.Target))
+	require.Equal(t, volume, l.names(), "the provider deletes it all the same")
+
+	again := plan.Diff([]plan.Desired{d}, []plan.Observed{l.observed("data")})
+	require.Equal(t, "1 unchanged", again.String())
+	f := l.fault(l.declare("data", schemas.TypeStorage, schemas.Storage{}), activities.Invalid)
+	require.Equal(t, "properties.retention", f.Field)
+	require.Equal(t, volume, l.names())
+}
+
 func TestStorageFaults(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
