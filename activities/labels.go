@@ -41,6 +41,8 @@ const (
 	// LabelHealth is the health check as a JSON object, for the checks that the
 	// provider runs itself.
 	LabelHealth = LabelPrefix + "health"
+	// LabelEndState is what a replica must reach to be as it should be.
+	LabelEndState = LabelPrefix + "endstate"
 	// LabelNetworks names the networks that a replica joins, separated by commas.
 	LabelNetworks = LabelPrefix + "networks"
 )

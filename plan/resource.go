@@ -97,11 +97,13 @@ type Replica struct {
 	Index int    `json:"index"`
 	Name  string `json:"name"`
 	// ID is the engine's identifier of the container.
-	ID       string         `json:"id"`
-	Image    string         `json:"image"`
-	SpecHash string         `json:"specHash"`
-	State    ContainerState `json:"state"`
-	Health   HealthState    `json:"health"`
+	ID       string `json:"id"`
+	Image    string `json:"image"`
+	SpecHash string `json:"specHash"`
+	// Job says that the replica is to run to its end.
+	Job    bool           `json:"job,omitempty"`
+	State  ContainerState `json:"state"`
+	Health HealthState    `json:"health"`
 	// ExitCode is set when State is Stopped or Exited.
 	ExitCode  *int      `json:"exitCode,omitempty"`
 	Restarts  int       `json:"restarts,omitempty"`

@@ -23,11 +23,15 @@ type Compute struct {
 	Resources Requirements `json:"resources,omitzero"`
 	// Replicas is from 0 to 1,000; the default is 1.
 	Replicas *int `json:"replicas,omitempty"`
-	// Health says when a replica is ready; without it a running one is.
+	// EndState is what a replica must reach; the default is EndStateHealthy with a
+	// health check and EndStateRunning without.
+	EndState EndState `json:"endState,omitempty"`
+	// Health says when a replica is healthy.
 	Health *Health `json:"health,omitempty"`
 	// StopGracePeriod lies between SIGTERM and SIGKILL; the default is 10s.
 	StopGracePeriod *Duration `json:"stopGracePeriod,omitempty"`
-	// RestartPolicy is what the engine does when a replica ends: Always (default), OnFailure or Never.
+	// RestartPolicy is what the engine does when a replica ends: Always, OnFailure or
+	// Never. The default is Always; with EndStateCompleted it is Never, and nothing else.
 	RestartPolicy RestartPolicy `json:"restartPolicy,omitempty"`
 	// PullPolicy is Always, IfNotPresent (default) or Never.
 	PullPolicy PullPolicy `json:"pullPolicy,omitempty"`
@@ -68,6 +72,17 @@ type Requirements struct {
 	MemoryRequest Memory `json:"memoryRequest,omitempty"`
 }
 
+// EndState is what a replica must reach before its Compute is ready.
+type EndState string
+
+// The end states.
+const (
+	EndStateRunning EndState = "running"
+	EndStateHealthy EndState = "healthy"
+	// EndStateCompleted is that of a job: it has run and ended with exit code 0.
+	EndStateCompleted EndState = "completed"
+)
+
 // RestartPolicy is what the engine does when a container ends by itself.
 type RestartPolicy string
 
@@ -104,6 +119,15 @@ func (c Compute) WithDefaults() Compute {
 	if c.StopGracePeriod == nil {
 		grace := defaultStopGracePeriod
 		c.StopGracePeriod = &grace
+	}
+	if c.EndState == "" {
+		c.EndState = EndStateRunning
+		if c.Health != nil {
+			c.EndState = EndStateHealthy
+		}
+	}
+	if c.RestartPolicy == "" && c.EndState == EndStateCompleted {
+		c.RestartPolicy = RestartNever
 	}
 	if c.RestartPolicy == "" {
 		c.RestartPolicy = RestartAlways

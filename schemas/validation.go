@@ -146,6 +146,7 @@ func (v *validation) compute(index int, r *Resource) {
 			v.fault(elementPath(v.path(index, "properties.ports"), n)+".hostPort", fmt.Sprintf("%d replicas cannot all publish host port %d; leave hostPort out or set replicas: 1", *c.Replicas, p.HostPort))
 		}
 	}
+	v.endState(index, c)
 	if h := c.Health; h != nil {
 		checks := 0
 		for _, set := range []bool{h.HTTP != nil, h.TCP != nil, h.Exec != nil} {
@@ -156,6 +157,21 @@ func (v *validation) compute(index int, r *Resource) {
 		if checks != 1 {
 			v.fault(v.path(index, "properties.health"), fmt.Sprintf("has %d checks; exactly one of http, tcp and exec is expected", checks))
 		}
+	}
+}
+
+// endState refuses what contradicts the declared end.
+func (v *validation) endState(index int, c Compute) {
+	health, policy := v.path(index, "properties.health"), v.path(index, "properties.restartPolicy")
+	switch {
+	case c.EndState == EndStateHealthy && c.Health == nil:
+		v.fault(v.path(index, "properties.endState"), "is healthy, but there is no health check; declare one, or leave endState out")
+	case c.EndState == EndStateRunning && c.Health != nil:
+		v.fault(health, "has no meaning with endState running; leave one of them out")
+	case c.EndState == EndStateCompleted && c.Health != nil:
+		v.fault(health, "has no meaning with endState completed: a job is judged by its exit code; leave one of them out")
+	case c.EndState == EndStateCompleted && c.RestartPolicy != RestartNever:
+		v.fault(policy, fmt.Sprintf("is %s, but a job runs once; leave it out with endState completed", c.RestartPolicy))
 	}
 }
 

@@ -67,6 +67,11 @@ func computeWorkload(d plan.Desired, outputs schemas.Outputs, secrets activities
 	if err := w.hold(mounts, c.Ports); err != nil {
 		return nil, err
 	}
+	if c.EndState == schemas.EndStateCompleted {
+		w.job = true
+		w.exclusive = true // the old and the new version of a job do not run at once
+		w.config.Labels[activities.LabelEndState] = string(c.EndState)
+	}
 	newProbe, err := computeProbe(w.config, c.Health, secrets)
 	if err != nil {
 		return nil, err

@@ -114,6 +114,10 @@ func (w *wait) step(ctx context.Context, c *container.InspectResponse) (ready bo
 	}
 	switch state {
 	case plan.ContainerRunning:
+		if w.workload.job {
+			w.detail = "it is at work"
+			return false, nil
+		}
 		if w.workload.health == nil {
 			w.detail = "it has just started"
 			return time.Since(w.begun) >= settling, nil

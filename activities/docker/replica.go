@@ -97,6 +97,9 @@ func (r *replica) adopt(ctx context.Context, id string) (bool, error) {
 		return false, err
 	}
 	switch containerState(c.State, w.host.RestartPolicy.Name) {
+	case plan.ContainerExited:
+		// A job that is done is not done again.
+		return w.job && c.State.ExitCode == 0 && c.State.Error == "", nil
 	case plan.ContainerRunning:
 		unhealthy := w.health != nil && w.health.Exec != nil && c.State.Health != nil && c.State.Health.Status == container.Unhealthy
 		return !unhealthy, nil

@@ -24,6 +24,7 @@ func observeReplica(ctx context.Context, c *container.InspectResponse) plan.Repl
 		ID:       c.ID,
 		Image:    c.Config.Image,
 		SpecHash: labels[activities.LabelSpec],
+		Job:      labels[activities.LabelEndState] == string(schemas.EndStateCompleted),
 		State:    containerState(c.State, restartPolicy(c)),
 		Restarts: c.RestartCount,
 		Address:  address(c, networks),
@@ -98,6 +99,8 @@ func replicaTrouble(r plan.Replica) string {
 		return ""
 	case r.ExitCode != nil:
 		return fmt.Sprintf("replica %d is %s with exit code %d", r.Index, strings.ToLower(string(r.State)), *r.ExitCode)
+	case r.Job:
+		return fmt.Sprintf("replica %d has not completed", r.Index)
 	case r.State != plan.ContainerRunning:
 		return fmt.Sprintf("replica %d is %s", r.Index, strings.ToLower(string(r.State)))
 	case r.Health == plan.HealthUnhealthy || r.Health == plan.HealthStarting:

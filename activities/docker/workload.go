@@ -34,6 +34,8 @@ type workload struct {
 	// volumes are those that must exist already, for the faults that name them.
 	volumes []schemas.VolumeMount
 	restart schemas.RestartPolicy
+	// job says that the replicas run to their end.
+	job bool
 	// imageField is the path of the property that decides the image.
 	imageField string
 	// health is nil when a running replica is a ready one.
