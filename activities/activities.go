@@ -67,6 +67,11 @@ func (a *Activities) plan(ctx context.Context, in PlanInput) (PlanOutput, error)
 	if err != nil {
 		return PlanOutput{}, err
 	}
+	if !in.Rollback {
+		if err := a.requirePlan(ctx, in.Revision, p); err != nil {
+			return PlanOutput{}, err
+		}
+	}
 	for i := range p.Operations {
 		p.Operations[i].Changes = nil // the cause tells them; history stays small
 	}

@@ -26,6 +26,9 @@ type Revision struct {
 type PlanInput struct {
 	Scope    schemas.Scope `json:"scope"`
 	Revision Revision      `json:"revision"`
+	// Rollback says that the way leads back, so that a plan that was asked for with
+	// the revision is not the one to run.
+	Rollback bool `json:"rollback,omitempty"`
 }
 
 // PlanOutput is the skeleton of a plan: what workflows need to run it.

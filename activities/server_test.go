@@ -66,15 +66,21 @@ func newBench(t *testing.T, secretsDirectory string) *bench {
 // revision stores a document and returns what points at it.
 func (b *bench) revision(text string) Revision {
 	b.t.Helper()
-	e, err := events.NewCommand(schemas.CommandDeploymentRequested, schemas.DeploymentRequested{Document: quoted(b.t, text)})
+	return b.planned(text, nil)
+}
+
+// planned stores a document that is to be deployed by that plan and no other.
+func (b *bench) planned(text string, reference *schemas.PlanReference) Revision {
+	b.t.Helper()
+	e, err := events.NewCommand(schemas.CommandDeploymentRequested, schemas.DeploymentRequested{Document: quoted(b.t, text), Plan: reference})
 	require.NoError(b.t, err)
 	body, err := json.Marshal(e)
 	require.NoError(b.t, err)
 	document, err := schemas.Parse([]byte(text), nil)
 	require.NoError(b.t, err)
-	reference, err := b.Revisions.Put(b.t.Context(), events.Revision{Event: body, Infrastructure: document})
+	stored, err := b.Revisions.Put(b.t.Context(), events.Revision{Event: body, Infrastructure: document})
 	require.NoError(b.t, err)
-	return Revision{Number: 3, Reference: reference}
+	return Revision{Number: 3, Reference: stored}
 }
 
 func quoted(t *testing.T, text string) json.RawMessage {

@@ -40,6 +40,17 @@ func (p Plan) String() string {
 	return strings.Join(parts, ", ")
 }
 
+// Fingerprint identifies what the plan does: two plans of one document that have
+// the same do the same.
+func (p Plan) Fingerprint() (string, error) {
+	text, err := json.Marshal(p.Operations)
+	if err != nil {
+		return "", fmt.Errorf("fingerprint of the plan: %w", err)
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:]), nil
+}
+
 // Hash identifies a declaration: type and resolved properties. Properties that
 // differ only in order or white space have the same hash.
 func Hash(kind schemas.ResourceType, properties json.RawMessage) (string, error) {

@@ -24,6 +24,17 @@ type DeploymentRequested struct {
 	Document json.RawMessage `json:"document"`
 	// Parameters are the values for a Template.
 	Parameters map[string]any `json:"parameters,omitempty"`
+	// Plan, when set, is the only plan that may be run: the command is rejected when
+	// reality or the revision has moved since it was made.
+	Plan *PlanReference `json:"plan,omitempty"`
+}
+
+// PlanReference names a plan that somebody has seen.
+type PlanReference struct {
+	// Revision is the newest revision when the plan was made, 0 for none.
+	Revision int `json:"revision"`
+	// Fingerprint is the SHA-256 of the plan's operations, in hexadecimal.
+	Fingerprint string `json:"fingerprint"`
 }
 
 // DestroyRequested is the data of a destroy.requested command.

@@ -95,6 +95,8 @@ type PlanAnswer struct {
 	Operations []Operation `json:"operations"`
 	// Summary counts them: "2 to create, 3 unchanged".
 	Summary string `json:"summary"`
+	// Fingerprint identifies the operations; see PlanReference.
+	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
 // RevisionsRequest asks for the revisions of an Infrastructure.

@@ -13,24 +13,36 @@ func newDeploy(a *app) *cobra.Command {
 	var (
 		parameters parameterFlags
 		wait       waitFlags
-		id         string
+		id, plan   string
 	)
 	cmd := &cobra.Command{
-		Use:   "deploy FILE",
+		Use:   "deploy [FILE]",
 		Short: "Deploy a document",
 		Long: `Checks the document and sends it as a command to NATS, which stores it; a worker
 brings the Infrastructure there. FILE "-" is stdin.
+
+With --plan the document is the one in a file that "windlass plan --out" wrote, and
+exactly that plan is run: the command is rejected when reality or the revision has
+moved since.
 
 With --id the command takes effect once, however often it is sent; sent again
 with --wait, it shows what became of it.`,
 		Example: `  windlass deploy users.yaml --wait
   windlass deploy service.yaml --set image=registry.example/users:1.2.0 --wait --timeout 5m
   windlass deploy users.yaml --id "$CI_PIPELINE_ID" --wait -o json`,
-		Args: argument("FILE"),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if plan != "" {
+				return optional(0)(cmd, args)
+			}
+			return argument("FILE")(cmd, args)
+		},
 	}
 	parameters.register(cmd)
 	wait.register(cmd)
 	cmd.Flags().StringVar(&id, "id", "", "id of the command's event; the default is a new one")
+	cmd.Flags().StringVar(&plan, "plan", "", `file with the plan to run, from "windlass plan --out"; instead of FILE`)
+	cmd.MarkFlagsMutuallyExclusive("plan", "set")
+	cmd.MarkFlagsMutuallyExclusive("plan", "values")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
 		if err := wait.check(); err != nil {
 			return err
@@ -38,7 +50,16 @@ with --wait, it shows what became of it.`,
 		if cmd.Flags().Changed("id") && id == "" {
 			return exitf(ExitUsage, "--id is empty")
 		}
-		d, err := a.read(args[0], parameters)
+		var (
+			d         *document
+			reference *schemas.PlanReference
+			err       error
+		)
+		if plan != "" {
+			d, reference, err = a.readPlan(plan)
+		} else {
+			d, err = a.read(args[0], parameters)
+		}
 		if err != nil {
 			return err
 		}
@@ -46,7 +67,7 @@ with --wait, it shows what became of it.`,
 		if err != nil {
 			return err
 		}
-		request := schemas.DeploymentRequested{Document: text, Parameters: d.parameters}
+		request := schemas.DeploymentRequested{Document: text, Parameters: d.parameters, Plan: reference}
 		s, err := a.newSending(d.parsed.Scope(), schemas.CommandDeploymentRequested, request)
 		if err != nil {
 			return err

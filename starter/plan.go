@@ -18,6 +18,7 @@ func newPlan(a *app) *cobra.Command {
 	var (
 		parameters     parameterFlags
 		detailed, gone bool
+		out            string
 	)
 	cmd := &cobra.Command{
 		Use:   "plan FILE",
@@ -36,9 +37,13 @@ What is as declared is counted but not listed.`,
 	}
 	parameters.register(cmd)
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "end with 0 when there is nothing to do, 2 when there is, 1 on an error")
+	cmd.Flags().StringVar(&out, "out", "", `file to write the plan to, for "windlass deploy --plan"`)
 	cmd.Flags().BoolVar(&gone, "destroy", false, "plan the destruction of ENV/NAME")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
-		changes, err := a.plan(ctx, args[0], gone, parameters)
+		if gone && out != "" {
+			return exitf(ExitUsage, "--out does not go with --destroy: a destruction takes no plan")
+		}
+		changes, err := a.plan(ctx, args[0], gone, parameters, out)
 		switch {
 		case err != nil && detailed:
 			return exitf(ExitInternal, "%w", err)
@@ -53,7 +58,7 @@ What is as declared is counted but not listed.`,
 }
 
 // plan shows the plan and says whether it changes anything.
-func (a *app) plan(ctx context.Context, argument string, gone bool, parameters parameterFlags) (changes bool, err error) {
+func (a *app) plan(ctx context.Context, argument string, gone bool, parameters parameterFlags, out string) (changes bool, err error) {
 	request, err := a.planRequest(argument, gone, parameters)
 	if err != nil {
 		return false, err
@@ -69,6 +74,11 @@ func (a *app) plan(ctx context.Context, argument string, gone bool, parameters p
 	}
 	for _, o := range answer.Operations {
 		changes = changes || o.Action.Moves()
+	}
+	if out != "" {
+		if err := writePlan(out, request, answer); err != nil {
+			return false, err
+		}
 	}
 	if a.json != nil {
 		a.json.raw(raw)

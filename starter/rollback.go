@@ -46,6 +46,7 @@ newest one before the present revision that succeeded.`,
 		if err != nil {
 			return err
 		}
+		answer.Request.Plan = nil // the plan of that time is not the one of now
 		s, err := a.newSending(scope, schemas.CommandDeploymentRequested, answer.Request)
 		if err != nil {
 			return err

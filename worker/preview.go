@@ -40,5 +40,6 @@ func (q *queries) plan(ctx context.Context, data []byte) (any, error) {
 		return nil, err
 	}
 	answer.Operations, answer.Summary = plan.Operations, plan.String()
-	return answer, nil
+	answer.Fingerprint, err = plan.Fingerprint()
+	return answer, err
 }

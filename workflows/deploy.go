@@ -83,7 +83,7 @@ func (d *deployment) converge(ctx workflow.Context, target activities.Revision, 
 	var plan activities.PlanOutput
 	err := workflow.ExecuteActivity(
 		operationOptions(ctx, planTimeout, fmt.Sprintf("plan revision %d of %s", target.Number, d.Command.Scope)),
-		activities.NamePlan, activities.PlanInput{Scope: d.Command.Scope, Revision: target},
+		activities.NamePlan, activities.PlanInput{Scope: d.Command.Scope, Revision: target, Rollback: d.rollingBack},
 	).Get(ctx, &plan)
 	if err != nil {
 		return schemas.OnFailureKeep, err
