@@ -7,6 +7,7 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/api/types/container"
@@ -25,8 +26,35 @@ const (
 	maxHealthText = 500
 )
 
+// The engine learns of the end of a container and of its want of memory from two
+// events, in either order; memoryPatience bounds the wait for the second.
+const (
+	memoryPatience = time.Second
+	memoryInterval = 50 * time.Millisecond
+)
+
+// settled is the container once the engine knows whether want of memory ended it.
+func (p *Provider) settled(ctx context.Context, c *container.InspectResponse, w *workload) *container.InspectResponse {
+	const killed = 137 // by SIGKILL, which the kernel sends then
+	for waited := time.Duration(0); waited < memoryPatience; waited += memoryInterval {
+		if w.host.Memory == 0 || c.State.Running || c.State.ExitCode != killed || c.State.OOMKilled {
+			return c
+		}
+		if pause(ctx, memoryInterval, w.desired.Resource) != nil {
+			return c
+		}
+		again, err := p.inspect(ctx, w.desired.Resource, c.ID)
+		if err != nil || again == nil {
+			return c
+		}
+		c = again
+	}
+	return c
+}
+
 // evidence is what is found at a container that failed, without secrets.
 func (p *Provider) evidence(ctx context.Context, c *container.InspectResponse, w *workload, secrets activities.Secrets, health string) *schemas.Evidence {
+	c = p.settled(ctx, c, w)
 	state := containerState(c.State, w.host.RestartPolicy.Name)
 	e := &schemas.Evidence{
 		Container: strings.TrimPrefix(c.Name, "/"),
