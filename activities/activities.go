@@ -18,7 +18,7 @@ import (
 // Activities are the side effects that workflows ask for. One value serves all
 // workflows of a worker.
 type Activities struct {
-	Providers Providers
+	Planner   *Planner
 	Revisions *events.Revisions
 	Publisher *events.Publisher
 	JetStream jetstream.JetStream
@@ -41,7 +41,7 @@ func (p Providers) Get(name string) (Provider, error) {
 func (a *Activities) Register(r worker.ActivityRegistry) {
 	for name, function := range map[string]any{
 		NamePlan: a.Plan, NamePull: a.Pull, NameApply: a.Apply,
-		NameDelete: a.Delete, NamePublish: a.Publish, NameReject: a.Reject,
+		NameDelete: a.Delete, NamePublish: a.Publish, NameReject: a.Reject, NameUnprotect: a.Unprotect,
 	} {
 		r.RegisterActivityWithOptions(function, activity.RegisterOptions{Name: name})
 	}
@@ -59,16 +59,16 @@ func (a *Activities) plan(ctx context.Context, in PlanInput) (PlanOutput, error)
 	if err != nil {
 		return PlanOutput{}, err
 	}
-	desired, err := Declare(document, in.Revision.Number, a.Providers)
+	desired, err := Declare(document, in.Revision.Number, a.Planner.Providers)
 	if err != nil {
 		return PlanOutput{}, err
 	}
-	p, err := a.Providers.plan(ctx, in.Scope, desired)
+	p, err := a.Planner.plan(ctx, in.Scope, desired, in.Rollback)
 	if err != nil {
 		return PlanOutput{}, err
 	}
 	if !in.Rollback {
-		if err := a.requirePlan(ctx, in.Revision, p); err != nil {
+		if err := a.permit(ctx, in, desired, p); err != nil {
 			return PlanOutput{}, err
 		}
 	}
@@ -86,6 +86,18 @@ func (a *Activities) plan(ctx context.Context, in PlanInput) (PlanOutput, error)
 	return out, err
 }
 
+// permit refuses a plan that is not to be run, and records what one that is to be
+// run protects. The way back is not refused: it leaves what is protected.
+func (a *Activities) permit(ctx context.Context, in PlanInput, desired []plan.Desired, p plan.Plan) error {
+	if err := a.requirePlan(ctx, in.Revision, p); err != nil {
+		return err
+	}
+	if err := requireUnprotected(in.Scope, p); err != nil {
+		return err
+	}
+	return a.protect(ctx, in, desired)
+}
+
 // pulls lists the images of what is created or updated, each once per provider.
 func (a *Activities) pulls(in PlanInput, operations []schemas.Operation, desired []plan.Desired) ([]PullInput, error) {
 	moving := map[string]bool{}
@@ -100,7 +112,7 @@ func (a *Activities) pulls(in PlanInput, operations []schemas.Operation, desired
 		if !moving[d.Resource] {
 			continue
 		}
-		images, err := a.Providers[d.Provider].Images(d)
+		images, err := a.Planner.Providers[d.Provider].Images(d)
 		if err != nil {
 			return nil, err
 		}
@@ -135,13 +147,13 @@ func (a *Activities) declared(ctx context.Context, r Revision, name string) (pla
 	if err != nil {
 		return plan.Desired{}, nil, err
 	}
-	all, err := Declare(document, r.Number, a.Providers)
+	all, err := Declare(document, r.Number, a.Planner.Providers)
 	if err != nil {
 		return plan.Desired{}, nil, err
 	}
 	for _, d := range all {
 		if d.Resource == name {
-			return d, a.Providers[d.Provider], nil
+			return d, a.Planner.Providers[d.Provider], nil
 		}
 	}
 	return plan.Desired{}, nil, &Fault{Kind: NotFound, Resource: name, Message: fmt.Sprintf("is not declared in revision %d", r.Number)}
@@ -193,7 +205,7 @@ func (a *Activities) Apply(ctx context.Context, in ApplyInput) (ApplyOutput, err
 func (a *Activities) Delete(ctx context.Context, in DeleteInput) error {
 	p := startPulse(ctx, "deleting "+in.Resource)
 	defer p.stop()
-	provider, err := a.Providers.Get(in.Provider)
+	provider, err := a.Planner.Providers.Get(in.Provider)
 	if err == nil {
 		target := plan.Target{Scope: in.Scope, Resource: in.Resource, Type: in.Type, Provider: in.Provider}
 		err = provider.Delete(ctx, target, p.progress)

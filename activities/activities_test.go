@@ -17,7 +17,7 @@ import (
 func TestAPlanCarriesTheSkeletonAndNoDocument(t *testing.T) {
 	b := newBench(t, "")
 	revision := b.revision(document)
-	desired, err := Declare(parsed(t, document), revision.Number, b.Providers)
+	desired, err := Declare(parsed(t, document), revision.Number, b.Planner.Providers)
 	require.NoError(t, err)
 	b.provider.observed = []plan.Observed{
 		{Target: desired[0].Target, Revision: 1, SpecHash: desired[0].SpecHash, State: plan.StateReady},
@@ -72,7 +72,7 @@ func TestApplyGivesTheProviderWhatIsDeclared(t *testing.T) {
 	var out ApplyOutput
 	require.NoError(t, value.Get(&out))
 	require.Equal(t, "postgres://db:${generated.db.password}@users-db:5432/db", out.Outputs["url"], "a secret leaves the activity")
-	desired, err := Declare(parsed(t, document), revision.Number, b.Providers)
+	desired, err := Declare(parsed(t, document), revision.Number, b.Planner.Providers)
 	require.NoError(t, err)
 	require.Equal(t, []plan.Desired{desired[1]}, b.provider.applied)
 }

@@ -77,6 +77,7 @@ func (d *declaration) resource(r *schemas.Resource) (*declared, error) {
 	result := &declared{desired: plan.Desired{
 		Target:   plan.Target{Scope: d.document.Scope(), Resource: r.Name, Type: r.Type, Provider: r.Provider},
 		Revision: d.revision, SpecHash: hash, DependsOn: dependencies, Properties: properties,
+		Protect: r.Protect, Immutable: provider.Immutable(r.Type),
 	}}
 	if result.outputs, err = provider.Outputs(result.desired); err != nil {
 		return nil, at(err, r.Name, "")

@@ -20,6 +20,8 @@ const (
 	Conflict FaultKind = "Conflict"
 	// Unauthorized: credentials are missing or refused.
 	Unauthorized FaultKind = "Unauthorized"
+	// Protected: something protected would have to be deleted or replaced.
+	Protected FaultKind = "Protected"
 	// Unhealthy: a replica ended or never became healthy.
 	Unhealthy FaultKind = "Unhealthy"
 	// Unavailable: the other side does not answer; the only kind worth a retry.

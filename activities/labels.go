@@ -33,6 +33,9 @@ const (
 	LabelProperties = LabelPrefix + "properties"
 	// LabelRetention is what becomes of a volume that is no longer declared.
 	LabelRetention = LabelPrefix + "retention"
+	// LabelProtect is "true" on what was protected when it was made. What is recorded
+	// goes before it.
+	LabelProtect = LabelPrefix + "protect"
 	// LabelDependsOn names the resources that must be ready first, separated by commas.
 	LabelDependsOn = LabelPrefix + "dependson"
 	// LabelOutputs are the outputs of the resource as a JSON object. Where a
@@ -66,5 +69,8 @@ func DeclarationLabels(d plan.Desired) map[string]string {
 	labels[LabelSpec] = d.SpecHash
 	labels[LabelProperties] = string(d.Properties)
 	labels[LabelDependsOn] = strings.Join(d.DependsOn, ",")
+	if d.Protect {
+		labels[LabelProtect] = "true"
+	}
 	return labels
 }

@@ -11,6 +11,8 @@ const (
 	NameDelete  = "Delete"
 	NamePublish = "Publish"
 	NameReject  = "Reject"
+
+	NameUnprotect = "Unprotect"
 )
 
 // Revision points at the document of a revision.
@@ -81,4 +83,15 @@ type PublishInput struct {
 type RejectInput struct {
 	Command schemas.CommandReference `json:"command"`
 	Faults  schemas.Faults           `json:"faults"`
+}
+
+// UnprotectInput asks for the protection of the resources that a command names to
+// be lifted.
+type UnprotectInput struct {
+	Command schemas.CommandReference `json:"command"`
+}
+
+// UnprotectOutput tells of each resource that is not protected any more.
+type UnprotectOutput struct {
+	Resources []schemas.ResourceStatus `json:"resources"`
 }

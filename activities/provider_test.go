@@ -48,6 +48,8 @@ func (f *fake) Outputs(d plan.Desired) (schemas.Outputs, error) {
 	return outputs, nil
 }
 
+func (f *fake) Immutable(kind schemas.ResourceType) bool { return kind == schemas.TypeNetwork }
+
 func (f *fake) Images(d plan.Desired) ([]Image, error) {
 	switch d.Type {
 	case schemas.TypeCompute:

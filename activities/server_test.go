@@ -53,11 +53,14 @@ func newBench(t *testing.T, secretsDirectory string) *bench {
 	require.NoError(t, err)
 	revisions, err := events.OpenRevisions(t.Context(), js)
 	require.NoError(t, err)
+	protections, err := events.OpenProtections(t.Context(), js)
+	require.NoError(t, err)
 	vault, err := NewVault([]byte(strings.Repeat("k", MasterKeySize)), secretsDirectory)
 	require.NoError(t, err)
 	b := &bench{t: t, server: s, js: js, provider: newFake(), log: &journal{}}
 	b.Activities = &Activities{
-		Providers: Providers{"docker": b.provider}, Revisions: revisions, Publisher: events.NewPublisher(js, records),
+		Planner:   &Planner{Providers: Providers{"docker": b.provider}, Protections: protections},
+		Revisions: revisions, Publisher: events.NewPublisher(js, records),
 		JetStream: js, Vault: vault, Logger: slog.New(slog.NewTextHandler(b.log, nil)),
 	}
 	return b

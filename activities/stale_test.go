@@ -11,7 +11,7 @@ import (
 
 func TestOnlyThePlanThatWasSeenIsRun(t *testing.T) {
 	b := newBench(t, "")
-	preview, err := b.Providers.Preview(t.Context(), users, parsed(t, document))
+	preview, err := b.Planner.Preview(t.Context(), users, parsed(t, document))
 	require.NoError(t, err)
 	seen, err := preview.Fingerprint()
 	require.NoError(t, err)

@@ -43,7 +43,7 @@ func (r *Records) Apply(ctx context.Context, e schemas.Event) error {
 		return update(ctx, r.bucket, key, func(old *schemas.InfrastructureRecord) *schemas.InfrastructureRecord {
 			return infrastructureRecord(old, e)
 		})
-	case e.Resource != nil:
+	case e.Resource != nil && e.Type != schemas.StatusResourceUnprotected:
 		key := scopeTokens(e.Resource.Scope) + "." + e.Resource.Resource
 		return update(ctx, r.bucket, key, func(old *schemas.ResourceRecord) *schemas.ResourceRecord {
 			return resourceRecord(old, e)

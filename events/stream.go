@@ -17,6 +17,7 @@ const (
 	TriggerConsumer  = "windlass-trigger"
 	RecordBucket     = "WINDLASS_RECORDS"
 	RevisionBucket   = "WINDLASS_REVISIONS"
+	ProtectionBucket = "WINDLASS_PROTECTIONS"
 )
 
 // Retention is how long commands, status events and dead letters are kept. It is
@@ -59,6 +60,7 @@ func EnsureStreams(ctx context.Context, js jetstream.JetStream) error {
 	for _, bucket := range []jetstream.KeyValueConfig{
 		{Bucket: RecordBucket, Description: "Last known status of infrastructures and resources", Storage: jetstream.FileStorage},
 		{Bucket: RevisionBucket, Description: "Accepted documents, by content", Storage: jetstream.FileStorage},
+		{Bucket: ProtectionBucket, Description: "Resources that may be neither deleted nor replaced", Storage: jetstream.FileStorage, History: 10},
 	} {
 		if _, err := js.CreateOrUpdateKeyValue(ctx, bucket); err != nil {
 			return fmt.Errorf("bucket %s: %w", bucket.Bucket, err)

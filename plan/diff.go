@@ -20,9 +20,10 @@ func Diff(desired []Desired, observed []Observed) Plan {
 	for _, r := range desired {
 		d.declare(r)
 	}
+	needed := d.neededByProtected(observed)
 	for _, o := range observed {
 		if !d.isDeclared(o) {
-			d.remove(o)
+			d.remove(o, needed[o.Resource])
 		}
 	}
 	hard, soft := d.edges(observed)
@@ -36,10 +37,12 @@ type differ struct {
 	applied    map[string]string // resource to the id of the operation that leaves it there
 }
 
-func (d *differ) add(action schemas.Action, target Target, cause string) string {
-	id := operationID(action, target)
-	d.operations[id] = schemas.Operation{ID: id, Action: action, Resource: target.Resource, Type: target.Type, Provider: target.Provider, Cause: cause}
-	return id
+// add completes an operation on the target and returns its id.
+func (d *differ) add(o schemas.Operation, target Target) string {
+	o.ID = operationID(o.Action, target)
+	o.Resource, o.Type, o.Provider = target.Resource, target.Type, target.Provider
+	d.operations[o.ID] = o
+	return o.ID
 }
 
 // operationID is unique in a plan: a name may be deleted in one type or place and
@@ -52,28 +55,33 @@ func operationID(action schemas.Action, target Target) string {
 }
 
 func (d *differ) declare(r Desired) {
-	found := slices.IndexFunc(d.observed[r.Resource], func(o Observed) bool { return o.Target == r.Target })
-	action, cause := schemas.ActionCreate, "is declared and not there"
-	var changes []schemas.Change
-	if found >= 0 {
-		o := d.observed[r.Resource][found]
-		switch {
-		case o.SpecHash != r.SpecHash && o.SpecHash != "":
-			action, cause = schemas.ActionUpdate, fmt.Sprintf("its declaration differs from that of revision %d", o.Revision)
-			if changes = r.changesSince(o); len(changes) > 0 {
-				cause = inWords(changes)
-			}
-		case o.State != StateReady || o.SpecHash == "":
-			action, cause = schemas.ActionUpdate, o.Reason
-		default:
-			action, cause = schemas.ActionNone, "is as declared"
-		}
+	o := schemas.Operation{Action: schemas.ActionCreate, Cause: "is declared and not there"}
+	if found := slices.IndexFunc(d.observed[r.Resource], func(o Observed) bool { return o.Target == r.Target }); found >= 0 {
+		o = r.compareWith(d.observed[r.Resource][found])
 	}
-	id := d.add(action, r.Target, cause)
-	operation := d.operations[id]
-	operation.Changes = changes
-	d.operations[id] = operation
-	d.applied[r.Resource] = id
+	d.applied[r.Resource] = d.add(o, r.Target)
+}
+
+// compareWith decides what makes of what is there what is declared.
+func (d Desired) compareWith(found Observed) schemas.Operation {
+	switch {
+	case found.SpecHash != d.SpecHash && found.SpecHash != "":
+		o := schemas.Operation{Action: schemas.ActionUpdate, Cause: fmt.Sprintf("its declaration differs from that of revision %d", found.Revision)}
+		if o.Changes = d.changesSince(found); len(o.Changes) > 0 {
+			o.Cause = inWords(o.Changes)
+		}
+		switch {
+		case d.Immutable && found.Protected:
+			o.Action, o.Protected = schemas.ActionRetain, true
+			o.Cause += ", which would replace it, but is protected"
+		case d.Immutable:
+			o.Action = schemas.ActionReplace
+		}
+		return o
+	case found.State != StateReady || found.SpecHash == "":
+		return schemas.Operation{Action: schemas.ActionUpdate, Cause: found.Reason}
+	}
+	return schemas.Operation{Action: schemas.ActionNone, Cause: "is as declared"}
 }
 
 // changesSince lists the fields that differ; none when the objects do not say how
@@ -94,16 +102,61 @@ func (d *differ) isDeclared(o Observed) bool {
 	return ok && r.Target == o.Target
 }
 
-func (d *differ) remove(o Observed) {
+// remove decides what becomes of something that is not declared. A protected
+// resource that needs it keeps it too.
+func (d *differ) remove(found Observed, neededBy string) {
 	cause := "is no longer declared"
-	if r, ok := d.desired[o.Resource]; ok {
+	if r, ok := d.desired[found.Resource]; ok {
 		cause = fmt.Sprintf("is declared as %s of provider %s now", r.Type, r.Provider)
 	}
-	if o.Retained {
-		d.add(schemas.ActionRetain, o.Target, cause+", and was made to be retained")
-		return
+	o := schemas.Operation{Action: schemas.ActionRetain}
+	switch {
+	case found.Protected:
+		o.Protected, o.Cause = true, cause+", but is protected"
+	case neededBy != "":
+		o.Cause = fmt.Sprintf("%s, but %s, which is protected, needs it", cause, neededBy)
+	case found.Retained:
+		o.Cause = cause + ", and was made to be retained"
+	default:
+		o.Action, o.Cause = schemas.ActionDelete, cause
 	}
-	d.add(schemas.ActionDelete, o.Target, cause)
+	d.add(o, found.Target)
+}
+
+// neededByProtected maps the resources that protected ones need, directly or not,
+// to the first by name that needs them and is no longer declared itself.
+func (d *differ) neededByProtected(observed []Observed) map[string]string {
+	neededBy := map[string]string{}
+	for _, o := range observed {
+		if !o.Protected || d.isDeclared(o) {
+			continue
+		}
+		for name := range d.needs(o.Resource) {
+			if user, ok := neededBy[name]; !ok || o.Resource < user {
+				neededBy[name] = o.Resource
+			}
+		}
+	}
+	return neededBy
+}
+
+// needs are the resources that one of that name depends on, directly or not, as
+// the objects say.
+func (d *differ) needs(name string) map[string]bool {
+	found := map[string]bool{}
+	var visit func(name string)
+	visit = func(name string) {
+		for _, o := range d.observed[name] {
+			for _, used := range o.DependsOn {
+				if !found[used] {
+					found[used] = true
+					visit(used)
+				}
+			}
+		}
+	}
+	visit(name)
+	return found
 }
 
 // edge says that operation comes after another one.
@@ -133,8 +186,8 @@ func (d *differ) edges(observed []Observed) (hard, soft []edge) {
 	}
 	for _, user := range observed {
 		operation, gone := d.deletion(user)
-		if !gone && user.Retained {
-			continue // nothing of it uses anything
+		if !gone && !d.isDeclared(user) {
+			continue // it stays, with all that it needs
 		}
 		if !gone {
 			operation = d.applied[user.Resource]

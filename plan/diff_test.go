@@ -48,6 +48,16 @@ func retained(o Observed) Observed {
 	return o
 }
 
+func protected(o Observed) Observed {
+	o.Protected = true
+	return o
+}
+
+func immutable(d Desired) Desired {
+	d.Immutable = true
+	return d
+}
+
 func of(o Observed, kind schemas.ResourceType, provider string) Observed {
 	o.Type, o.Provider = kind, provider
 	return o
@@ -150,6 +160,43 @@ func TestDiff(t *testing.T) {
 			[]string{`none data: is as declared`},
 			"1 unchanged",
 		},
+		"what cannot be changed in place is replaced": {
+			[]Desired{immutable(declared("backend", "new"))}, []Observed{found("backend", "old")},
+			[]string{`replace backend: its declaration differs from that of revision 1`},
+			"1 to replace",
+		},
+		"what cannot be changed in place is mended in place": {
+			[]Desired{immutable(declared("backend", "b"))}, []Observed{degraded(found("backend", "b"), "b", "a container is not connected")},
+			[]string{`update backend: a container is not connected`},
+			"1 to update",
+		},
+		"what is protected stays, with all that it needs": {
+			nil, []Observed{found("backend", "b"), found("web", "w", "db"), protected(found("db", "d", "backend"))},
+			[]string{
+				`delete web (Network, docker): is no longer declared`,
+				`retain backend (Network, docker): is no longer declared, but db, which is protected, needs it`,
+				`retain db (Network, docker): is no longer declared, but is protected`,
+			},
+			"1 to delete, 2 retained",
+		},
+		"what is protected is not replaced": {
+			[]Desired{immutable(declared("backend", "new"))}, []Observed{protected(found("backend", "old"))},
+			[]string{`retain backend (Network, docker): its declaration differs from that of revision 1, which would replace it, but is protected`},
+			"1 retained",
+		},
+		"what is protected does not make way for another type": {
+			[]Desired{declared("data", "d")}, []Observed{protected(of(found("data", "x"), schemas.TypeStorage, "docker"))},
+			[]string{
+				`create data: is declared and not there`,
+				`retain data (Storage, docker): is declared as Network of provider docker now, but is protected`,
+			},
+			"1 to create, 1 retained",
+		},
+		"what is protected is updated in place": {
+			[]Desired{declared("db", "new")}, []Observed{protected(found("db", "old"))},
+			[]string{`update db: its declaration differs from that of revision 1`},
+			"1 to update",
+		},
 		"objects of different revisions that contradict each other are deleted all the same": {
 			nil, []Observed{found("a", "a", "b"), found("b", "b", "a"), found("c", "c", "c")},
 			[]string{
@@ -184,6 +231,15 @@ func TestEveryOperationSaysWhatItMoves(t *testing.T) {
 		{ID: "delete data (Storage, elsewhere)", Action: schemas.ActionDelete, Resource: "data", Type: schemas.TypeStorage, Provider: "elsewhere", Cause: "is declared as Network of provider docker now"},
 		{ID: "create data", Action: schemas.ActionCreate, Resource: "data", Type: schemas.TypeNetwork, Provider: "docker", Cause: "is declared and not there", DependsOn: []string{"delete data (Storage, elsewhere)"}},
 	}, p.Operations)
+}
+
+func TestAPlanNamesWhatProtectionKeeps(t *testing.T) {
+	p := Diff([]Desired{immutable(declared("backend", "new"))}, []Observed{protected(found("backend", "old")), protected(found("db", "d", "cache")), found("cache", "c")})
+	var kept []string
+	for _, o := range p.Protected() {
+		kept = append(kept, o.Resource)
+	}
+	require.Equal(t, []string{"backend", "db"}, kept, "cache is kept for db, and is not protected itself")
 }
 
 func TestStringCountsEveryAction(t *testing.T) {

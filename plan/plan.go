@@ -27,7 +27,7 @@ func (p Plan) String() string {
 		action schemas.Action
 		words  string
 	}{
-		{schemas.ActionCreate, "to create"}, {schemas.ActionUpdate, "to update"},
+		{schemas.ActionCreate, "to create"}, {schemas.ActionUpdate, "to update"}, {schemas.ActionReplace, "to replace"},
 		{schemas.ActionDelete, "to delete"}, {schemas.ActionRetain, "retained"}, {schemas.ActionNone, "unchanged"},
 	} {
 		if n := count[part.action]; n > 0 {
@@ -38,6 +38,18 @@ func (p Plan) String() string {
 		return "nothing to do"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// Protected lists the operations that protection keeps from being what the
+// declaration asks for.
+func (p Plan) Protected() []schemas.Operation {
+	var kept []schemas.Operation
+	for _, o := range p.Operations {
+		if o.Protected {
+			kept = append(kept, o)
+		}
+	}
+	return kept
 }
 
 // Fingerprint identifies what the plan does: two plans of one document that have

@@ -186,3 +186,34 @@ func TestNothingIsDeletedThatIsStillInUse(t *testing.T) {
 		}
 	}
 }
+
+func TestNothingProtectedIsDeletedOrReplaced(t *testing.T) {
+	for seed := range uint64(1000) {
+		c := chance{rand.New(rand.NewPCG(seed, 3))}
+		desired := c.declare(c.IntN(31))
+		for i := range desired {
+			desired[i].Immutable = c.IntN(2) == 0
+		}
+		w := c.find(desired, 30)
+		for at, o := range w {
+			o.Protected = c.IntN(5) == 0
+			w[at] = o
+		}
+		p := Diff(desired, w.observed())
+		require.Equal(t, p, Diff(desired, w.observed()), "seed %d: the plan depends on chance", seed)
+		gone := map[string]bool{}
+		for _, o := range p.Operations {
+			at := Target{Scope: scope, Resource: o.Resource, Type: o.Type, Provider: o.Provider}
+			if o.Action == schemas.ActionDelete || o.Action == schemas.ActionReplace {
+				require.False(t, w[at].Protected, "seed %d: %s", seed, o.ID)
+			}
+			gone[o.Resource] = gone[o.Resource] || o.Action == schemas.ActionDelete
+		}
+		for at, o := range w {
+			isDeclared := slices.ContainsFunc(desired, func(d Desired) bool { return d.Target == at })
+			for _, used := range o.DependsOn {
+				require.False(t, o.Protected && !isDeclared && gone[used], "seed %d: %s is gone, which %s needs", seed, used, o.Resource)
+			}
+		}
+	}
+}

@@ -27,6 +27,10 @@ type Desired struct {
 	SpecHash string `json:"specHash"`
 	// DependsOn names the resources that must be ready first.
 	DependsOn []string `json:"dependsOn,omitempty"`
+	// Protect is that of the declaration.
+	Protect bool `json:"protect,omitempty"`
+	// Immutable says that what exists has to be replaced when its declaration changes.
+	Immutable bool `json:"immutable,omitempty"`
 	// Properties have every reference to a resource resolved. Placeholders of
 	// secrets are kept: they are replaced inside the activity that needs them.
 	Properties json.RawMessage `json:"properties"`
@@ -64,6 +68,8 @@ type Observed struct {
 	Outputs schemas.Outputs `json:"outputs,omitempty"`
 	// Retained says that all that is there is to outlive its declaration.
 	Retained bool `json:"retained,omitempty"`
+	// Protected says that it may be neither deleted nor replaced.
+	Protected bool `json:"protected,omitempty"`
 	// Replicas are the containers of a Compute or Database, by index and name.
 	Replicas []Replica `json:"replicas,omitempty"`
 }

@@ -12,10 +12,12 @@ import (
 const (
 	CommandDeploymentRequested = "io.windlass.deployment.requested.v1"
 	CommandDestroyRequested    = "io.windlass.destroy.requested.v1"
+	CommandUnprotectRequested  = "io.windlass.unprotect.requested.v1"
+	CommandCancelRequested     = "io.windlass.deployment.cancel.requested.v1"
 )
 
 // CommandTypes lists every type of command.
-var CommandTypes = []string{CommandDeploymentRequested, CommandDestroyRequested}
+var CommandTypes = []string{CommandDeploymentRequested, CommandDestroyRequested, CommandUnprotectRequested, CommandCancelRequested}
 
 // DeploymentRequested is the data of a deployment.requested command.
 type DeploymentRequested struct {
@@ -42,6 +44,22 @@ type DestroyRequested struct {
 	Scope
 }
 
+// UnprotectRequested is the data of an unprotect.requested command.
+type UnprotectRequested struct {
+	Scope
+	// Resources are the names of those that may be deleted and replaced again.
+	Resources []string `json:"resources"`
+	// Reason is free text for those who read the event.
+	Reason string `json:"reason,omitempty"`
+}
+
+// CancelRequested is the data of a deployment.cancel.requested command.
+type CancelRequested struct {
+	Scope
+	// Reason is free text for those who read the event.
+	Reason string `json:"reason,omitempty"`
+}
+
 // Command is a command that was read and found valid.
 type Command struct {
 	Type string
@@ -49,7 +67,11 @@ type Command struct {
 	// Infrastructure is what to deploy, with its parameters filled in; nil when
 	// everything is to be destroyed.
 	Infrastructure *Infrastructure
-	document       *Tree
+	// Resources are those of an unprotect.requested command; Reason is why something
+	// is asked for, where the command says so.
+	Resources []string
+	Reason    string
+	document  *Tree
 }
 
 // Place returns where a field of the document, such as
@@ -86,10 +108,8 @@ func ParseCommand(eventType string, data *Tree) (*Command, error) {
 	switch eventType {
 	case CommandDeploymentRequested:
 		return parseDeployment(data)
-	case CommandDestroyRequested:
-		object := data.Value.(map[string]any)
-		scope := Scope{Environment: object["environment"].(string), Infrastructure: object["infrastructure"].(string)}
-		return &Command{Type: eventType, Scope: scope}, nil
+	case CommandDestroyRequested, CommandUnprotectRequested, CommandCancelRequested:
+		return parseOrder(eventType, data)
 	default:
 		return nil, fmt.Errorf("command type %q has a schema but no reader", eventType)
 	}
@@ -112,6 +132,21 @@ func parseDeployment(data *Tree) (*Command, error) {
 		return nil, err
 	}
 	return &Command{Type: CommandDeploymentRequested, Scope: infrastructure.Scope(), Infrastructure: infrastructure, document: document}, nil
+}
+
+// parseOrder reads a command without a document. The schema has seen to the types.
+func parseOrder(eventType string, data *Tree) (*Command, error) {
+	object := data.Value.(map[string]any)
+	text := func(name string) string {
+		value, _ := object[name].(string)
+		return value
+	}
+	c := &Command{Type: eventType, Scope: Scope{Environment: text("environment"), Infrastructure: text("infrastructure")}, Reason: text("reason")}
+	names, _ := object["resources"].([]any)
+	for _, name := range names {
+		c.Resources = append(c.Resources, name.(string))
+	}
+	return c, nil
 }
 
 // inDocument gives faults that concern a whole text a field.

@@ -79,6 +79,9 @@ type Resource struct {
 	// DependsOn names resources that must be ready first. References in the
 	// properties are dependencies by themselves.
 	DependsOn []string `json:"dependsOn,omitempty"`
+	// Protect keeps the resource from being deleted or replaced from now on. Taking
+	// the line away again changes nothing: an unprotect.requested command does.
+	Protect bool `json:"protect,omitempty"`
 	// Properties is the object of the resource's type: Network, Storage, Compute
 	// or Database of this package.
 	Properties json.RawMessage `json:"properties,omitempty"`

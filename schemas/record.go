@@ -51,6 +51,20 @@ type RevisionRecord struct {
 	Sequence string `json:"sequence"`
 }
 
+// ProtectionRecord says whether a resource may be deleted or replaced. It is the
+// one record that reality cannot tell again in full: labels stay when protection is
+// lifted, and were never there where protection came later.
+type ProtectionRecord struct {
+	Scope
+	Resource  string `json:"resource"`
+	Protected bool   `json:"protected"`
+	// Revision is the one that protected it.
+	Revision int `json:"revision,omitempty"`
+	// Command is the id of the command that lifted the protection, Reason its reason.
+	Command string `json:"command,omitempty"`
+	Reason  string `json:"reason,omitempty"`
+}
+
 // ResourceState is the condition of a resource in its record.
 type ResourceState string
 
@@ -58,11 +72,22 @@ type ResourceState string
 const (
 	ResourceCreating ResourceState = "creating"
 	ResourceUpdating ResourceState = "updating"
-	ResourceReady    ResourceState = "ready"
-	ResourceDeleting ResourceState = "deleting"
-	ResourceDeleted  ResourceState = "deleted"
-	ResourceFailed   ResourceState = "failed"
+	// ResourceReplacing is being made anew.
+	ResourceReplacing ResourceState = "replacing"
+	ResourceReady     ResourceState = "ready"
+	ResourceDeleting  ResourceState = "deleting"
+	ResourceDeleted   ResourceState = "deleted"
+	ResourceFailed    ResourceState = "failed"
 )
+
+// Moving says that an operation on the resource has begun and not ended.
+func (s ResourceState) Moving() bool {
+	switch s {
+	case ResourceCreating, ResourceUpdating, ResourceReplacing, ResourceDeleting:
+		return true
+	}
+	return false
+}
 
 // ResourceRecord is the last known status of a resource.
 type ResourceRecord struct {
@@ -76,6 +101,8 @@ type ResourceRecord struct {
 	Cause     string        `json:"cause,omitempty"`
 	Outputs   Outputs       `json:"outputs,omitempty"`
 	Error     *Failure      `json:"error,omitempty"`
-	Since     time.Time     `json:"since"`
-	Sequence  string        `json:"sequence"`
+	// Protected is filled in where a question is answered.
+	Protected bool      `json:"protected,omitempty"`
+	Since     time.Time `json:"since"`
+	Sequence  string    `json:"sequence"`
 }

@@ -16,10 +16,12 @@ const (
 	StatusDeploymentCancelled  = "io.windlass.deployment.cancelled.v1"
 	StatusResourceCreating     = "io.windlass.resource.creating.v1"
 	StatusResourceUpdating     = "io.windlass.resource.updating.v1"
+	StatusResourceReplacing    = "io.windlass.resource.replacing.v1"
 	StatusResourceReady        = "io.windlass.resource.ready.v1"
 	StatusResourceDeleting     = "io.windlass.resource.deleting.v1"
 	StatusResourceDeleted      = "io.windlass.resource.deleted.v1"
 	StatusResourceFailed       = "io.windlass.resource.failed.v1"
+	StatusResourceUnprotected  = "io.windlass.resource.unprotected.v1"
 )
 
 // StatusTypes lists every type of status event.
@@ -27,8 +29,9 @@ var StatusTypes = []string{
 	StatusCommandAccepted, StatusCommandRejected, StatusCommandSuperseded,
 	StatusDeploymentPlanned, StatusDeploymentStarted, StatusDeploymentSucceeded,
 	StatusDeploymentFailed, StatusDeploymentRolledBack, StatusDeploymentCancelled,
-	StatusResourceCreating, StatusResourceUpdating, StatusResourceReady,
+	StatusResourceCreating, StatusResourceUpdating, StatusResourceReplacing, StatusResourceReady,
 	StatusResourceDeleting, StatusResourceDeleted, StatusResourceFailed,
+	StatusResourceUnprotected,
 }
 
 // CommandStatus is the data of command events.
@@ -82,6 +85,9 @@ type Operation struct {
 	// Changes are the fields that an update changes, in the answer to a question
 	// for a plan; events and workflows carry the cause alone.
 	Changes []Change `json:"changes,omitempty"`
+	// Protected says that the operation would delete or replace the resource, were
+	// that not protected: it leaves it, and only a rollback may run such a plan.
+	Protected bool `json:"protected,omitempty"`
 }
 
 // Action is what an operation does to its resource.
@@ -91,9 +97,12 @@ type Action string
 const (
 	ActionCreate Action = "create"
 	ActionUpdate Action = "update"
-	ActionDelete Action = "delete"
-	ActionNone   Action = "none"
-	// ActionRetain leaves what is no longer declared, since its declaration said so.
+	// ActionReplace makes anew what cannot be changed in place.
+	ActionReplace Action = "replace"
+	ActionDelete  Action = "delete"
+	ActionNone    Action = "none"
+	// ActionRetain leaves what is not as declared, since it was made to be retained
+	// or is protected.
 	ActionRetain Action = "retain"
 )
 

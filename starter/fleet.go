@@ -76,8 +76,7 @@ func (t *tree) summary(now time.Time, width int) line {
 	l := t.header(now, width)
 	var moving []string
 	for _, r := range t.rows {
-		switch r.state {
-		case schemas.ResourceCreating, schemas.ResourceUpdating, schemas.ResourceDeleting:
+		if r.state.Moving() {
 			moving = append(moving, string(r.state)+" "+r.name)
 		}
 	}

@@ -94,7 +94,7 @@ func planWords(d schemas.DeploymentStatus) string {
 		action schemas.Action
 		words  string
 	}{
-		{schemas.ActionCreate, "to create"}, {schemas.ActionUpdate, "to update"},
+		{schemas.ActionCreate, "to create"}, {schemas.ActionUpdate, "to update"}, {schemas.ActionReplace, "to replace"},
 		{schemas.ActionDelete, "to delete"}, {schemas.ActionNone, "unchanged"},
 	} {
 		if n := counts[p.action]; n > 0 {

@@ -27,7 +27,8 @@ func newPlan(a *app) *cobra.Command {
 nothing is stored. FILE "-" is stdin. With --destroy the plan is that of
 "windlass destroy"; ENV/NAME stands in the place of FILE then.
 
-  + is created    ~ is updated    - is deleted    = stays, though not declared
+  + is created    ~ is updated      -/+ is deleted and created anew
+  - is deleted    = stays, though not declared so: retained, or protected
 
 What is as declared is counted but not listed.`,
 		Example: `  windlass plan users.yaml
@@ -102,10 +103,11 @@ func (a *app) planRequest(argument string, gone bool, parameters parameterFlags)
 
 // marks are how an operation is marked in a plan.
 var marks = map[schemas.Action]span{
-	schemas.ActionCreate: {"+", green},
-	schemas.ActionUpdate: {"~", yellow},
-	schemas.ActionDelete: {"-", red},
-	schemas.ActionRetain: {"=", dim},
+	schemas.ActionCreate:  {"+", green},
+	schemas.ActionUpdate:  {"~", yellow},
+	schemas.ActionReplace: {"-/+", red},
+	schemas.ActionDelete:  {"-", red},
+	schemas.ActionRetain:  {"=", dim},
 }
 
 // planLines is a plan for people: a sentence per resource that changes, with its
@@ -147,10 +149,11 @@ func operationLines(head line, answer schemas.PlanAnswer, none string) []line {
 }
 
 var participles = map[schemas.Action]string{
-	schemas.ActionCreate: "created",
-	schemas.ActionUpdate: "updated",
-	schemas.ActionDelete: "deleted",
-	schemas.ActionRetain: "retained",
+	schemas.ActionCreate:  "created",
+	schemas.ActionUpdate:  "updated",
+	schemas.ActionReplace: "replaced",
+	schemas.ActionDelete:  "deleted",
+	schemas.ActionRetain:  "retained",
 }
 
 func changeLine(c schemas.Change) line {

@@ -142,7 +142,8 @@ func stateSymbol(s schemas.ResourceState, now time.Time) (string, colour) {
 		return "✘", red
 	case schemas.ResourceDeleted:
 		return "−", dim
-	case schemas.ResourceCreating, schemas.ResourceUpdating, schemas.ResourceDeleting:
+	}
+	if s.Moving() {
 		return spin(now), cyan
 	}
 	return "○", dim

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/docker/go-units"
@@ -89,6 +90,9 @@ func resourceTable(resources []schemas.ResourceRecord, now time.Time) table {
 	for _, r := range resources {
 		symbol, paint := stateSymbol(r.State, now)
 		cause := span{printable(r.Cause), dim}
+		if r.Protected {
+			cause.text = strings.TrimPrefix(cause.text+"; protected", "; ")
+		}
 		if r.Error != nil {
 			cause = span{failureSentence(*r.Error), red}
 		}

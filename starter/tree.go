@@ -95,6 +95,10 @@ func (t *tree) apply(e schemas.Event) {
 func (t *tree) applyCommand(e schemas.Event) {
 	switch e.Type {
 	case schemas.StatusCommandAccepted:
+		if e.Command.Revision == 0 { // no deployment: it has taken effect
+			t.state, t.ended, t.final = "done", e.Time, &e
+			return
+		}
 		if t.state == "" || t.final != nil {
 			t.state = "accepted"
 		}
@@ -196,6 +200,9 @@ func (t *tree) plan(e schemas.Event) {
 
 func (t *tree) applyResource(e schemas.Event) {
 	s := e.Resource
+	if e.Type == schemas.StatusResourceUnprotected {
+		return // it did not move
+	}
 	r := t.row(s.Resource)
 	r.kind, r.since, r.failure = s.Type, e.Time, s.Error
 	if s.Cause != "" {
@@ -209,6 +216,8 @@ func (t *tree) applyResource(e schemas.Event) {
 		r.state, r.goal = schemas.ResourceCreating, schemas.ResourceReady
 	case schemas.StatusResourceUpdating:
 		r.state, r.goal = schemas.ResourceUpdating, schemas.ResourceReady
+	case schemas.StatusResourceReplacing:
+		r.state, r.goal = schemas.ResourceReplacing, schemas.ResourceReady
 	case schemas.StatusResourceReady:
 		r.state, r.goal = schemas.ResourceReady, schemas.ResourceReady
 	case schemas.StatusResourceDeleting:

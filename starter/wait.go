@@ -75,7 +75,7 @@ func (s *sending) verdict(t *tree) error {
 		return s.app.rejected(name, e.Command.Faults)
 	case e.Type == schemas.StatusCommandSuperseded:
 		return exitf(ExitSuperseded, "%s: command %s was superseded by %s before it began; nothing was changed for it", s.scope, e.CausationID, e.Command.SupersededBy)
-	case e.Type == schemas.StatusDeploymentSucceeded:
+	case e.Type == schemas.StatusDeploymentSucceeded, e.Type == schemas.StatusCommandAccepted:
 		return nil
 	case e.Type == schemas.StatusDeploymentRolledBack:
 		to := "what there was before"

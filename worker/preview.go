@@ -31,7 +31,7 @@ func (q *queries) plan(ctx context.Context, data []byte) (any, error) {
 	if record != nil {
 		answer.Revision = record.Revision
 	}
-	plan, err := q.providers.Preview(ctx, scope, document)
+	plan, err := q.planner.Preview(ctx, scope, document)
 	var fault *activities.Fault
 	if errors.As(err, &fault) && fault.Kind == activities.Invalid {
 		return nil, &failure{400, err.Error()}

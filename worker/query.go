@@ -25,7 +25,7 @@ const queryTimeout = 10 * time.Second
 type queries struct {
 	records   *events.Records
 	revisions *events.Revisions
-	providers activities.Providers
+	planner   *activities.Planner
 	logger    *slog.Logger
 }
 
@@ -134,6 +134,13 @@ func (q *queries) status(ctx context.Context, data []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	protected, err := q.planner.Protections.Of(ctx, request.Scope)
+	if err != nil {
+		return nil, err
+	}
+	for i := range resources {
+		resources[i].Protected = protected[resources[i].Resource]
+	}
 	answer := schemas.StatusAnswer{Infrastructure: *record, Resources: resources}
 	if request.Live {
 		if answer.Replicas, err = q.replicas(ctx, request.Scope); err != nil {
@@ -146,7 +153,7 @@ func (q *queries) status(ctx context.Context, data []byte) (any, error) {
 // replicas asks every provider for what runs, and measures it.
 func (q *queries) replicas(ctx context.Context, scope schemas.Scope) ([]schemas.ReplicaStatus, error) {
 	all := []schemas.ReplicaStatus{}
-	for _, provider := range q.providers {
+	for _, provider := range q.planner.Providers {
 		observed, err := provider.Observe(ctx, scope)
 		if err != nil {
 			return nil, err
@@ -191,7 +198,7 @@ func statuses(o plan.Observed, metrics []activities.Metrics) []schemas.ReplicaSt
 
 func (q *queries) version(ctx context.Context, _ []byte) (any, error) {
 	answer := schemas.VersionAnswer{Version: schemas.Version(), Providers: map[string]string{}}
-	for name, provider := range q.providers {
+	for name, provider := range q.planner.Providers {
 		version, err := provider.Version(ctx)
 		if err != nil {
 			version = "unavailable: " + err.Error()

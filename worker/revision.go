@@ -56,7 +56,7 @@ func (q *queries) diff(ctx context.Context, data []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	plan, err := q.providers.Compare(from.Infrastructure, to.Infrastructure)
+	plan, err := q.planner.Compare(from.Infrastructure, to.Infrastructure)
 	if err != nil {
 		return nil, err
 	}

@@ -53,7 +53,10 @@ func openDesk(t *testing.T, providers activities.Providers) *desk {
 	d.publisher = events.NewPublisher(d.js, d.records)
 	d.revisions, err = events.OpenRevisions(t.Context(), d.js)
 	require.NoError(t, err)
-	service, err := (&queries{records: d.records, revisions: d.revisions, providers: providers, logger: slog.New(slog.DiscardHandler)}).serve(d.conn)
+	protections, err := events.OpenProtections(t.Context(), d.js)
+	require.NoError(t, err)
+	planner := &activities.Planner{Providers: providers, Protections: protections}
+	service, err := (&queries{records: d.records, revisions: d.revisions, planner: planner, logger: slog.New(slog.DiscardHandler)}).serve(d.conn)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, service.Stop()) })
 	return d
@@ -107,6 +110,8 @@ type engine struct {
 }
 
 func (e *engine) Version(context.Context) (string, error) { return "Engine 1", e.err }
+
+func (e *engine) Immutable(schemas.ResourceType) bool { return false }
 
 func (e *engine) Outputs(plan.Desired) (schemas.Outputs, error) { return nil, nil }
 

@@ -105,7 +105,12 @@ func assemble(ctx context.Context, c Config, conn *nats.Conn, temporal client.Cl
 	if err != nil {
 		return nil, err
 	}
+	protections, err := events.OpenProtections(ctx, js)
+	if err != nil {
+		return nil, err
+	}
 	publisher := events.NewPublisher(js, records)
+	planner := &activities.Planner{Providers: providers, Protections: protections}
 	r := &runner{config: c, conn: conn, fatal: make(chan error, 1)}
 	r.worker = sdk.New(temporal, TaskQueue, sdk.Options{
 		WorkerStopTimeout:                stopTimeout,
@@ -116,11 +121,11 @@ func assemble(ctx context.Context, c Config, conn *nats.Conn, temporal client.Cl
 	r.worker.RegisterWorkflowWithOptions(workflows.Infrastructure, workflow.RegisterOptions{Name: workflows.NameInfrastructure})
 	r.worker.RegisterWorkflowWithOptions(workflows.Deploy, workflow.RegisterOptions{Name: workflows.NameDeploy})
 	(&activities.Activities{
-		Providers: providers, Revisions: revisions, Publisher: publisher, JetStream: js, Vault: vault, Logger: c.Logger,
+		Planner: planner, Revisions: revisions, Publisher: publisher, JetStream: js, Vault: vault, Logger: c.Logger,
 	}).Register(r.worker)
 	starter := &starter{temporal: temporal, records: records}
 	r.trigger = events.NewTrigger(js, publisher, revisions, starter, c.Logger)
-	r.queries = &queries{records: records, revisions: revisions, providers: providers, logger: c.Logger}
+	r.queries = &queries{records: records, revisions: revisions, planner: planner, logger: c.Logger}
 	return r, nil
 }
 

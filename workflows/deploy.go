@@ -135,19 +135,13 @@ func (d *deployment) pull(ctx workflow.Context, pulls []activities.PullInput) er
 // rejectIfInvalid turns a deployment that fails before anything was touched, by a
 // fault of the document that only a provider can see, into a rejected command.
 func (d *deployment) rejectIfInvalid(ctx workflow.Context, failure schemas.Failure) {
-	permanent := map[string]bool{string(activities.NotFound): true, string(activities.Invalid): true, string(activities.Unauthorized): true}
-	if d.touched || d.pulled || d.Destroy || failure.Field == "" || !permanent[failure.Kind] {
+	ofDocument := map[string]bool{string(activities.NotFound): true, string(activities.Invalid): true, string(activities.Unauthorized): true}
+	rejects := failure.Kind == string(activities.Protected) || ofDocument[failure.Kind] && failure.Field != "" && !d.Destroy
+	if d.touched || d.pulled || !rejects {
 		return
 	}
-	faults := schemas.Faults{{Field: failure.Field, Line: failure.Line, Reason: failure.Message}}
-	in := activities.RejectInput{Command: d.Command, Faults: faults}
-	detached, _ := workflow.NewDisconnectedContext(ctx)
-	if err := workflow.ExecuteActivity(publishOptions(detached, "dead letter"), activities.NameReject, in).Get(detached, nil); err != nil {
-		workflow.GetLogger(ctx).Error("the dead letter is not written", "error", err)
-	}
-	e := commandEvent(d.Command, schemas.StatusCommandRejected)
-	e.Source += "/rejections"
-	e.CorrelationID, e.Command.Revision, e.Command.Faults = d.id(), d.Revision.Number, faults
+	e := rejected(ctx, d.Command, failure)
+	e.CorrelationID, e.Command.Revision = d.id(), d.Revision.Number
 	d.outbox.add(ctx, e)
 }
 

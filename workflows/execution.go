@@ -99,9 +99,10 @@ func (e *execution) execute(ctx workflow.Context, o schemas.Operation) (schemas.
 }
 
 var beginnings = map[schemas.Action]string{
-	schemas.ActionCreate: schemas.StatusResourceCreating,
-	schemas.ActionUpdate: schemas.StatusResourceUpdating,
-	schemas.ActionDelete: schemas.StatusResourceDeleting,
+	schemas.ActionCreate:  schemas.StatusResourceCreating,
+	schemas.ActionUpdate:  schemas.StatusResourceUpdating,
+	schemas.ActionReplace: schemas.StatusResourceReplacing,
+	schemas.ActionDelete:  schemas.StatusResourceDeleting,
 }
 
 func (e *execution) began(ctx workflow.Context, o schemas.Operation) {

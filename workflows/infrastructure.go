@@ -62,6 +62,8 @@ func isLong(ctx workflow.Context) bool {
 type infrastructure struct {
 	InfrastructureInput
 	outbox *outbox
+	// running cancels the deployment that runs; nil when none does.
+	running workflow.CancelFunc
 }
 
 // wait returns when a command is there or the run is cancelled.
@@ -93,6 +95,10 @@ func (i *infrastructure) enqueue(ctx workflow.Context, command schemas.CommandRe
 	// A run that took over from one that was ended by hand has no memory; what the
 	// trigger knows keeps revision numbers rising.
 	i.Revision = max(i.Revision, command.LastRevision)
+	if isOrder(command) {
+		i.order(ctx, command)
+		return
+	}
 	if i.Served.ID != "" && older(command, i.Served) < 0 {
 		i.tellSuperseded(ctx, command, i.Served)
 		return
@@ -158,9 +164,11 @@ func (i *infrastructure) serve(ctx workflow.Context, command schemas.CommandRefe
 	}
 	var err error
 	finished := false
-	workflow.GoNamed(ctx, "deploy", func(ctx workflow.Context) {
+	deploying, cancel := workflow.WithCancel(ctx)
+	i.running = cancel
+	workflow.GoNamed(deploying, "deploy", func(ctx workflow.Context) {
 		err = i.deploy(ctx, in)
-		finished = true
+		i.running, finished = nil, true
 	})
 	for !finished {
 		i.supersede(ctx)

@@ -17,6 +17,11 @@ import (
 	"windlass/schemas"
 )
 
+// Immutable implements activities.Provider: the engine cannot change a network. The
+// containers of the other types are exchanged one after the other, which keeps
+// what they are, and a volume is never made anew, since that would lose its data.
+func (p *Provider) Immutable(kind schemas.ResourceType) bool { return kind == schemas.TypeNetwork }
+
 // applyNetwork makes exactly one network of the resource's name. A network
 // cannot be changed, so one of another declaration is made anew: its containers
 // are without it for that moment and are connected again afterwards.

@@ -136,6 +136,7 @@ func (s *sighting) describe(labels map[string]string) {
 		return
 	}
 	s.observed.Revision = revision
+	s.observed.Protected = s.observed.Protected || labels[activities.LabelProtect] == "true"
 	s.observed.DependsOn = separated(labels[activities.LabelDependsOn])
 	s.declared, _ = strconv.Atoi(labels[activities.LabelReplicas]) // Missing on what has no replicas.
 	s.observed.Properties = json.RawMessage(labels[activities.LabelProperties])

@@ -1,0 +1,57 @@
+package workflows
+
+import (
+	"fmt"
+
+	"go.temporal.io/sdk/workflow"
+
+	"windlass/activities"
+	"windlass/schemas"
+)
+
+// isOrder says whether a command is no deployment and no destruction. Such a one
+// gets no revision and does not wait for the deployment that runs.
+func isOrder(command schemas.CommandReference) bool {
+	return command.Type == schemas.CommandUnprotectRequested || command.Type == schemas.CommandCancelRequested
+}
+
+// order serves such a command at once.
+func (i *infrastructure) order(ctx workflow.Context, command schemas.CommandReference) {
+	detached, _ := workflow.NewDisconnectedContext(ctx)
+	if command.Type == schemas.CommandCancelRequested {
+		i.cancel(detached, command)
+		return
+	}
+	i.unprotect(detached, command)
+}
+
+// cancel ends the deployment that runs. What waits behind it is served next.
+func (i *infrastructure) cancel(ctx workflow.Context, command schemas.CommandReference) {
+	if i.running == nil {
+		i.outbox.add(ctx, rejected(ctx, command, schemas.Failure{Field: "data", Message: fmt.Sprintf("no deployment of %s runs", i.Scope)}))
+		return
+	}
+	i.running()
+	i.outbox.add(ctx, commandEvent(command, schemas.StatusCommandAccepted))
+}
+
+// unprotect lifts the protection of the resources that the command names.
+func (i *infrastructure) unprotect(ctx workflow.Context, command schemas.CommandReference) {
+	var out activities.UnprotectOutput
+	err := workflow.ExecuteActivity(
+		operationOptions(ctx, planTimeout, "unprotect resources of "+i.Scope.String()),
+		activities.NameUnprotect, activities.UnprotectInput{Command: command},
+	).Get(ctx, &out)
+	if err != nil {
+		i.outbox.add(ctx, rejected(ctx, command, activities.FailureOf(err)))
+		return
+	}
+	i.outbox.add(ctx, commandEvent(command, schemas.StatusCommandAccepted))
+	for _, status := range out.Resources {
+		i.outbox.add(ctx, schemas.Event{
+			Type: schemas.StatusResourceUnprotected, Source: schemas.ResourceSource(status.Scope, status.Resource) + "/protection", Subject: status.Resource,
+			Sequence: schemas.CommandSequence(command.Sequence), CausationID: command.ID, TraceParent: command.TraceParent,
+			Resource: &status,
+		})
+	}
+}
