@@ -46,6 +46,9 @@ const (
 	LabelHealth = LabelPrefix + "health"
 	// LabelEndState is what a replica must reach to be as it should be.
 	LabelEndState = LabelPrefix + "endstate"
+	// LabelSettings are the limits and the restart policy that a replica was made
+	// with, so that a change by hand is seen.
+	LabelSettings = LabelPrefix + "settings"
 	// LabelNetworks names the networks that a replica joins, separated by commas.
 	LabelNetworks = LabelPrefix + "networks"
 )

@@ -114,6 +114,8 @@ type Replica struct {
 	ExitCode  *int      `json:"exitCode,omitempty"`
 	Restarts  int       `json:"restarts,omitempty"`
 	StartedAt time.Time `json:"startedAt,omitzero"`
+	// Drift tells in words what was changed on it by hand since it was made.
+	Drift []string `json:"drift,omitempty"`
 	// Address is the IP address in the first network, empty when not running.
 	Address string `json:"address,omitempty"`
 }

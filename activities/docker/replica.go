@@ -101,8 +101,10 @@ func (r *replica) adopt(ctx context.Context, id string) (bool, error) {
 		// A job that is done is not done again.
 		return w.job && c.State.ExitCode == 0 && c.State.Error == "", nil
 	case plan.ContainerRunning:
-		unhealthy := w.health != nil && w.health.Exec != nil && c.State.Health != nil && c.State.Health.Status == container.Unhealthy
-		return !unhealthy, nil
+		if w.health != nil && w.health.Exec != nil && c.State.Health != nil && c.State.Health.Status == container.Unhealthy {
+			return false, nil
+		}
+		return r.mend(ctx, c)
 	case plan.ContainerPaused:
 		r.say(r.title() + ": resuming")
 		_, err := settle(ctx, func(ctx context.Context) (client.ContainerUnpauseResult, error) {

@@ -28,6 +28,7 @@ func observeReplica(ctx context.Context, c *container.InspectResponse) plan.Repl
 		State:    containerState(c.State, restartPolicy(c)),
 		Restarts: c.RestartCount,
 		Address:  address(c, networks),
+		Drift:    drift(c),
 	}
 	if started, err := time.Parse(time.RFC3339Nano, c.State.StartedAt); err == nil && started.Year() > 1 {
 		r.StartedAt = started
@@ -103,6 +104,8 @@ func replicaTrouble(r plan.Replica) string {
 		return fmt.Sprintf("replica %d has not completed", r.Index)
 	case r.State != plan.ContainerRunning:
 		return fmt.Sprintf("replica %d is %s", r.Index, strings.ToLower(string(r.State)))
+	case len(r.Drift) > 0:
+		return fmt.Sprintf("replica %d was changed: %s", r.Index, strings.Join(r.Drift, ", "))
 	case r.Health == plan.HealthUnhealthy || r.Health == plan.HealthStarting:
 		return fmt.Sprintf("replica %d is %s", r.Index, strings.ToLower(string(r.Health)))
 	default:

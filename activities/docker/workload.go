@@ -132,6 +132,17 @@ func (w *workload) hold(mounts []mount.Mount, ports []schemas.Port) error {
 		}
 		w.host.PortBindings[port] = append(w.host.PortBindings[port], binding)
 	}
+	w.restarts()
+	text, err := json.Marshal(settingsOf(w.host))
+	if err != nil {
+		return fmt.Errorf("%s: settings: %w", w.desired.Resource, err)
+	}
+	w.config.Labels[activities.LabelSettings] = string(text)
+	return nil
+}
+
+// restarts sets what the engine does when a replica ends.
+func (w *workload) restarts() {
 	switch w.restart {
 	case schemas.RestartNever:
 		w.host.RestartPolicy.Name = container.RestartPolicyDisabled
@@ -143,7 +154,6 @@ func (w *workload) hold(mounts []mount.Mount, ports []schemas.Port) error {
 			w.host.RestartPolicy.Name = container.RestartPolicyUnlessStopped
 		}
 	}
-	return nil
 }
 
 // watch sets the health check. A check over HTTP or TCP is kept in a label, so
