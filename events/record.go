@@ -173,11 +173,13 @@ func infrastructureRecord(old *schemas.InfrastructureRecord, e schemas.Event) *s
 	next.Revision = d.Revision
 	next.Deployment = e.CorrelationID
 	next.Since = e.Time
-	next.Error = d.Error
+	next.Error, next.Decisions = d.Error, d.Decisions
 	next.State = stateAfter(e)
 	switch next.State {
 	case schemas.InfrastructureReady:
-		next.Stable = d.Revision
+		if len(d.Skipped) == 0 {
+			next.Stable = d.Revision
+		}
 	case schemas.InfrastructureDestroyed:
 		next.Stable = 0
 	}
@@ -200,6 +202,8 @@ func stateAfter(e schemas.Event) schemas.InfrastructureState {
 		return schemas.InfrastructureRollingBack
 	case schemas.StatusDeploymentRolledBack:
 		return schemas.InfrastructureRolledBack
+	case schemas.StatusDeploymentPaused:
+		return schemas.InfrastructurePaused
 	case schemas.StatusDeploymentCancelled:
 		return schemas.InfrastructureCancelled
 	}
@@ -212,6 +216,11 @@ func stateAfter(e schemas.Event) schemas.InfrastructureState {
 func resourceRecord(old *schemas.ResourceRecord, e schemas.Event) *schemas.ResourceRecord {
 	s := e.Resource
 	if old != nil && e.Sequence <= old.Sequence {
+		return nil
+	}
+	// What had the name before, as another type or elsewhere, may go later than what
+	// took it came.
+	if old != nil && (old.Type != s.Type || old.Provider != s.Provider) && old.State != schemas.ResourceDeleted && e.Type != schemas.StatusResourceCreating {
 		return nil
 	}
 	next := schemas.ResourceRecord{

@@ -151,3 +151,27 @@ func TestRecordsSettleOnTheNewestEventWhoeverWritesFirst(t *testing.T) {
 	require.Len(t, records, 1)
 	require.Equal(t, schemas.DeploymentSequence(1, 5*writers), records[0].Sequence)
 }
+
+func TestWhatTookANameIsNotTakenForWhatHadIt(t *testing.T) {
+	b := startBus(t, nil)
+	former := func(eventType string, counter int) schemas.Event {
+		e := resourceEvent(eventType, "data", counter, schemas.ResourceStatus{})
+		e.Resource.Type = schemas.TypeStorage
+		return e
+	}
+	apply := func(e schemas.Event) schemas.ResourceRecord {
+		t.Helper()
+		require.NoError(t, b.records.Apply(b.context(), e))
+		all, err := b.records.Resources(b.context(), scopeNamed("users"))
+		require.NoError(t, err)
+		require.Len(t, all, 1)
+		return all[0]
+	}
+	apply(former(schemas.StatusResourceReady, 1))
+	apply(resourceEvent(schemas.StatusResourceCreating, "data", 2, schemas.ResourceStatus{}))
+	apply(resourceEvent(schemas.StatusResourceReady, "data", 3, schemas.ResourceStatus{}))
+	apply(former(schemas.StatusResourceDeleting, 4))
+	now := apply(former(schemas.StatusResourceDeleted, 5))
+	require.Equal(t, schemas.TypeNetwork, now.Type)
+	require.Equal(t, schemas.ResourceReady, now.State)
+}

@@ -26,8 +26,7 @@ func Diff(desired []Desired, observed []Observed) Plan {
 			d.remove(o, needed[o.Resource])
 		}
 	}
-	hard, soft := d.edges(observed)
-	return Plan{Operations: order(d.operations, hard, soft)}
+	return Plan{Operations: order(d.operations, d.dependencies(), d.usage(observed), d.names(observed))}
 }
 
 type differ struct {
@@ -162,28 +161,24 @@ func (d *differ) needs(name string) map[string]bool {
 // edge says that operation comes after another one.
 type edge struct{ operation, after string }
 
-// edges are the dependencies of the operations. Hard ones follow from what is
-// declared and are free of cycles. Soft ones say that what is deleted goes after
-// everything that used it is gone or has moved on; they come from what objects of
-// different revisions say, so they can contradict each other.
-func (d *differ) edges(observed []Observed) (hard, soft []edge) {
+// dependencies follow from what is declared, and are free of cycles.
+func (d *differ) dependencies() []edge {
+	var edges []edge
 	for name, r := range d.desired {
 		for _, dependency := range r.DependsOn {
 			if id, ok := d.applied[dependency]; ok {
-				hard = append(hard, edge{d.applied[name], id})
+				edges = append(edges, edge{d.applied[name], id})
 			}
 		}
 	}
-	for _, o := range observed {
-		deleted, ok := d.deletion(o)
-		if !ok {
-			continue
-		}
-		// What takes the name of something of another type or place waits for its deletion.
-		if id, declared := d.applied[o.Resource]; declared {
-			hard = append(hard, edge{id, deleted})
-		}
-	}
+	return edges
+}
+
+// usage says that what is deleted goes after everything that used it is gone or has
+// moved on. It comes from what objects of different revisions say, so that it can
+// contradict itself.
+func (d *differ) usage(observed []Observed) []edge {
+	var edges []edge
 	for _, user := range observed {
 		operation, gone := d.deletion(user)
 		if !gone && !d.isDeclared(user) {
@@ -195,12 +190,29 @@ func (d *differ) edges(observed []Observed) (hard, soft []edge) {
 		for _, used := range user.DependsOn {
 			for _, o := range d.observed[used] {
 				if deleted, ok := d.deletion(o); ok && deleted != operation {
-					soft = append(soft, edge{deleted, operation})
+					edges = append(edges, edge{deleted, operation})
 				}
 			}
 		}
 	}
-	return hard, soft
+	return edges
+}
+
+// names says that what takes the name of something of another type or place waits
+// for its deletion, so that people never see two of one name. Nothing breaks when
+// they do: objects of different types have different names.
+func (d *differ) names(observed []Observed) []edge {
+	var edges []edge
+	for _, o := range observed {
+		deleted, ok := d.deletion(o)
+		if !ok {
+			continue
+		}
+		if id, declared := d.applied[o.Resource]; declared {
+			edges = append(edges, edge{id, deleted})
+		}
+	}
+	return edges
 }
 
 func (d *differ) deletion(o Observed) (string, bool) {

@@ -113,13 +113,13 @@ func TestDiff(t *testing.T) {
 			},
 			"1 to update, 1 to delete",
 		},
-		"another type takes a name only when it is free": {
+		"another type takes a name at once where what used the former one needs it": {
 			[]Desired{declared("data", "d"), declared("web", "new", "data")},
 			[]Observed{of(found("data", "s"), schemas.TypeStorage, "docker"), found("web", "old", "data")},
 			[]string{
-				`delete data (Storage, docker): is declared as Network of provider docker now`,
-				`create data: is declared and not there ["delete data (Storage, docker)"]`,
+				`create data: is declared and not there`,
 				`update web: its declaration differs from that of revision 1 ["create data"]`,
+				`delete data (Storage, docker): is declared as Network of provider docker now ["update web"]`,
 			},
 			"1 to create, 1 to update, 1 to delete",
 		},

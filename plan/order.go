@@ -10,9 +10,10 @@ import (
 )
 
 // order sets the dependencies of the operations and lists them so that each comes
-// after its own, by id where the graph leaves a choice. A soft edge that would
-// close a cycle is left out.
-func order(operations map[string]schemas.Operation, hard, soft []edge) []schemas.Operation {
+// after its own, by id where the graph leaves a choice. Hard edges are free of
+// cycles; a wished one that would close a cycle is left out, the earlier wishes
+// going before the later ones.
+func order(operations map[string]schemas.Operation, hard []edge, wishes ...[]edge) []schemas.Operation {
 	g := graph{}
 	for id := range operations {
 		g[id] = nil
@@ -20,23 +21,9 @@ func order(operations map[string]schemas.Operation, hard, soft []edge) []schemas
 	for _, e := range hard {
 		g.add(e)
 	}
-	whole := g.clone()
-	for _, e := range soft {
-		whole.add(e)
-	}
-	ids, acyclic := whole.sorted()
-	if acyclic {
-		g = whole
-	} else {
-		slices.SortFunc(soft, func(a, b edge) int {
-			return cmp.Or(strings.Compare(a.operation, b.operation), strings.Compare(a.after, b.after))
-		})
-		for _, e := range soft {
-			if !g.reaches(e.after, e.operation) {
-				g.add(e)
-			}
-		}
-		ids, _ = g.sorted()
+	ids, _ := g.sorted()
+	for _, wished := range wishes {
+		ids = g.addAll(wished)
 	}
 	out := make([]schemas.Operation, len(ids))
 	for i, id := range ids {
@@ -45,6 +32,28 @@ func order(operations map[string]schemas.Operation, hard, soft []edge) []schemas
 		out[i] = o
 	}
 	return out
+}
+
+// addAll adds the edges that close no cycle, and returns the order after that.
+func (g graph) addAll(edges []edge) []string {
+	whole := g.clone()
+	for _, e := range edges {
+		whole.add(e)
+	}
+	if ids, acyclic := whole.sorted(); acyclic {
+		maps.Copy(g, whole)
+		return ids
+	}
+	slices.SortFunc(edges, func(a, b edge) int {
+		return cmp.Or(strings.Compare(a.operation, b.operation), strings.Compare(a.after, b.after))
+	})
+	for _, e := range edges {
+		if !g.reaches(e.after, e.operation) {
+			g.add(e)
+		}
+	}
+	ids, _ := g.sorted()
+	return ids
 }
 
 // graph maps each operation to those that come before it, sorted.
