@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.temporal.io/sdk/activity"
@@ -22,6 +23,9 @@ type Activities struct {
 	Revisions *events.Revisions
 	Publisher *events.Publisher
 	JetStream jetstream.JetStream
+	Watches   Watches
+	// Approvals are the environments in which every plan has to be approved.
+	Approvals []string
 	Vault     *Vault
 	Logger    *slog.Logger
 }
@@ -42,6 +46,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 	for name, function := range map[string]any{
 		NamePlan: a.Plan, NamePull: a.Pull, NameApply: a.Apply,
 		NameDelete: a.Delete, NamePublish: a.Publish, NameReject: a.Reject, NameUnprotect: a.Unprotect,
+		NameDrift: a.Drift, NameWatch: a.Watch,
 	} {
 		r.RegisterActivityWithOptions(function, activity.RegisterOptions{Name: name})
 	}
@@ -77,13 +82,41 @@ func (a *Activities) plan(ctx context.Context, in PlanInput) (PlanOutput, error)
 	}
 	out := PlanOutput{Operations: p.Operations, Summary: p.String(), Resources: map[string][]string{}, OnFailure: schemas.OnFailureKeep}
 	if document != nil {
-		out.OnFailure = document.Spec.OnFailure
+		out.OnFailure, out.Drift = document.Spec.OnFailure, document.Spec.Drift
+	}
+	if out.Approval, err = a.needsApproval(ctx, in, document); err != nil {
+		return PlanOutput{}, err
+	}
+	if out.Approval {
+		if out.Fingerprint, err = p.Fingerprint(); err != nil {
+			return PlanOutput{}, err
+		}
 	}
 	for _, d := range desired {
 		out.Resources[d.Resource] = d.DependsOn
 	}
 	out.Pulls, err = a.pulls(in, p.Operations, desired)
 	return out, err
+}
+
+// needsApproval says whether somebody has to approve the plan: since the worker
+// demands it for the environment, or the document, or the one that is destroyed.
+func (a *Activities) needsApproval(ctx context.Context, in PlanInput, document *schemas.Infrastructure) (bool, error) {
+	if slices.Contains(a.Approvals, in.Scope.Environment) {
+		return true, nil
+	}
+	if document == nil {
+		var err error
+		document, err = a.document(ctx, in.Stable)
+		// Where the document is lost, destroying is still possible.
+		if document == nil || IsKind(err, NotFound) {
+			return false, nil
+		}
+		if err != nil {
+			return false, err
+		}
+	}
+	return document.Spec.Approval == schemas.ApprovalRequired, nil
 }
 
 // permit refuses a plan that is not to be run, and records what one that is to be

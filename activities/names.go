@@ -13,6 +13,8 @@ const (
 	NameReject  = "Reject"
 
 	NameUnprotect = "Unprotect"
+	NameDrift     = "Drift"
+	NameWatch     = "Watch"
 )
 
 // Revision points at the document of a revision.
@@ -28,6 +30,8 @@ type Revision struct {
 type PlanInput struct {
 	Scope    schemas.Scope `json:"scope"`
 	Revision Revision      `json:"revision"`
+	// Stable is what is destroyed, when everything is.
+	Stable Revision `json:"stable,omitzero"`
 	// Rollback says that the way leads back, so that a plan that was asked for with
 	// the revision is not the one to run.
 	Rollback bool `json:"rollback,omitempty"`
@@ -42,7 +46,13 @@ type PlanOutput struct {
 	// Resources maps each declared resource to the resources that it needs.
 	Resources map[string][]string   `json:"resources,omitempty"`
 	OnFailure schemas.FailurePolicy `json:"onFailure"`
-	Summary   string                `json:"summary"`
+	// Approval says that somebody has to approve the plan before it runs; Fingerprint
+	// identifies the plan then.
+	Approval    bool   `json:"approval,omitempty"`
+	Fingerprint string `json:"fingerprint,omitempty"`
+	// Drift is that of the document.
+	Drift   *schemas.Drift `json:"drift,omitempty"`
+	Summary string         `json:"summary"`
 }
 
 // PullInput asks for one image that a resource of a revision runs.
@@ -94,4 +104,22 @@ type UnprotectInput struct {
 // UnprotectOutput tells of each resource that is not protected any more.
 type UnprotectOutput struct {
 	Resources []schemas.ResourceStatus `json:"resources"`
+}
+
+// DriftInput asks how reality differs from a revision.
+type DriftInput struct {
+	Scope    schemas.Scope `json:"scope"`
+	Revision Revision      `json:"revision"`
+}
+
+// DriftOutput has the resources that differ, each with the cause in words.
+type DriftOutput struct {
+	Resources []schemas.ResourceStatus `json:"resources,omitempty"`
+}
+
+// WatchInput asks for the schedule on which drift is looked for.
+type WatchInput struct {
+	Scope schemas.Scope `json:"scope"`
+	// Drift is nil when nobody is to look any more.
+	Drift *schemas.Drift `json:"drift,omitempty"`
 }

@@ -216,6 +216,7 @@ func (t *Trigger) accept(ctx context.Context, message jetstream.Msg, metadata *j
 	if faults := checkScope(command, scope); len(faults) > 0 {
 		return reference, faults
 	}
+	reference.Decision, reference.Of, reference.Supersede = command.Decision, command.Revision, command.Supersede
 	body := message.Data()
 	if isBinary(fold(message.Headers())) {
 		e.SetDataContentType(event.ApplicationJSON) // any other kind of JSON the SDK would write as text

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -14,10 +15,15 @@ const (
 	CommandDestroyRequested    = "io.windlass.destroy.requested.v1"
 	CommandUnprotectRequested  = "io.windlass.unprotect.requested.v1"
 	CommandCancelRequested     = "io.windlass.deployment.cancel.requested.v1"
+	CommandApproveRequested    = "io.windlass.deployment.approve.requested.v1"
+	CommandResumeRequested     = "io.windlass.deployment.resume.requested.v1"
 )
 
 // CommandTypes lists every type of command.
-var CommandTypes = []string{CommandDeploymentRequested, CommandDestroyRequested, CommandUnprotectRequested, CommandCancelRequested}
+var CommandTypes = []string{
+	CommandDeploymentRequested, CommandDestroyRequested, CommandUnprotectRequested,
+	CommandCancelRequested, CommandApproveRequested, CommandResumeRequested,
+}
 
 // DeploymentRequested is the data of a deployment.requested command.
 type DeploymentRequested struct {
@@ -29,6 +35,8 @@ type DeploymentRequested struct {
 	// Plan, when set, is the only plan that may be run: the command is rejected when
 	// reality or the revision has moved since it was made.
 	Plan *PlanReference `json:"plan,omitempty"`
+	// Supersede cancels the deployment that runs, which otherwise comes to its end first.
+	Supersede bool `json:"supersede,omitempty"`
 }
 
 // PlanReference names a plan that somebody has seen.
@@ -60,6 +68,38 @@ type CancelRequested struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// ApproveRequested is the data of a deployment.approve.requested command.
+type ApproveRequested struct {
+	Scope
+	// Revision is the one whose plan is approved.
+	Revision int    `json:"revision"`
+	Reason   string `json:"reason,omitempty"`
+}
+
+// ResumeRequested is the data of a deployment.resume.requested command.
+type ResumeRequested struct {
+	Scope
+	// Revision is the one whose deployment is paused.
+	Revision int      `json:"revision"`
+	Decision Decision `json:"decision"`
+	Reason   string   `json:"reason,omitempty"`
+}
+
+// Decision is how a deployment goes on that has paused.
+type Decision string
+
+// The decisions. DecisionApprove answers a plan, the others a failure.
+const (
+	DecisionApprove Decision = "approve"
+	// DecisionRetry plans again and runs what is left to do.
+	DecisionRetry Decision = "retry"
+	// DecisionSkip goes on as if what failed were done. The revision does not count as
+	// stable then.
+	DecisionSkip Decision = "skip"
+	// DecisionRollback goes back to the last stable revision.
+	DecisionRollback Decision = "rollback"
+)
+
 // Command is a command that was read and found valid.
 type Command struct {
 	Type string
@@ -71,6 +111,11 @@ type Command struct {
 	// is asked for, where the command says so.
 	Resources []string
 	Reason    string
+	// Decision and Revision are what a paused deployment is told.
+	Decision Decision
+	Revision int
+	// Supersede is that of a deployment.requested command.
+	Supersede bool
 	document  *Tree
 }
 
@@ -108,7 +153,7 @@ func ParseCommand(eventType string, data *Tree) (*Command, error) {
 	switch eventType {
 	case CommandDeploymentRequested:
 		return parseDeployment(data)
-	case CommandDestroyRequested, CommandUnprotectRequested, CommandCancelRequested:
+	case CommandDestroyRequested, CommandUnprotectRequested, CommandCancelRequested, CommandApproveRequested, CommandResumeRequested:
 		return parseOrder(eventType, data)
 	default:
 		return nil, fmt.Errorf("command type %q has a schema but no reader", eventType)
@@ -131,7 +176,8 @@ func parseDeployment(data *Tree) (*Command, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Command{Type: CommandDeploymentRequested, Scope: infrastructure.Scope(), Infrastructure: infrastructure, document: document}, nil
+	supersede, _ := data.Value.(map[string]any)["supersede"].(bool)
+	return &Command{Type: CommandDeploymentRequested, Scope: infrastructure.Scope(), Infrastructure: infrastructure, Supersede: supersede, document: document}, nil
 }
 
 // parseOrder reads a command without a document. The schema has seen to the types.
@@ -142,6 +188,16 @@ func parseOrder(eventType string, data *Tree) (*Command, error) {
 		return value
 	}
 	c := &Command{Type: eventType, Scope: Scope{Environment: text("environment"), Infrastructure: text("infrastructure")}, Reason: text("reason")}
+	if c.Decision = Decision(text("decision")); eventType == CommandApproveRequested {
+		c.Decision = DecisionApprove
+	}
+	if number, ok := object["revision"].(json.Number); ok {
+		revision, err := strconv.Atoi(number.String())
+		if err != nil {
+			return nil, Faults{data.Fault("revision", fmt.Sprintf("%s is no number of a revision", number))}
+		}
+		c.Revision = revision
+	}
 	names, _ := object["resources"].([]any)
 	for _, name := range names {
 		c.Resources = append(c.Resources, name.(string))
@@ -181,6 +237,10 @@ type CommandReference struct {
 	TraceParent string    `json:"traceparent,omitempty"`
 	// Revision refers to the stored document.
 	Revision string `json:"revision"`
+	// Decision, Of and Supersede are the command's, of which Of is the revision.
+	Decision  Decision `json:"decision,omitempty"`
+	Of        int      `json:"of,omitempty"`
+	Supersede bool     `json:"supersede,omitempty"`
 	// LastRevision is the newest revision number that records knew when the
 	// command was accepted; 0 when they knew none.
 	LastRevision int `json:"lastRevision,omitempty"`

@@ -32,9 +32,15 @@ const (
 	// OnFailureRollback goes back to the last stable revision; with none, what
 	// the failed deployment made is removed again. It is the default.
 	OnFailureRollback FailurePolicy = "rollback"
+	// OnFailurePause waits for a decision: to retry, to skip what failed, or to roll back.
+	OnFailurePause FailurePolicy = "pause"
 	// OnFailureKeep leaves everything as the failure left it.
 	OnFailureKeep FailurePolicy = "keep"
 )
+
+// ApprovalRequired is the value of Spec.Approval that has somebody approve every
+// plan that changes something before it runs.
+const ApprovalRequired = "required"
 
 // DefaultProvider is the provider of a document that names none.
 const DefaultProvider = "docker"
@@ -64,6 +70,12 @@ type Spec struct {
 	Provider string `json:"provider,omitempty"`
 	// OnFailure is the failure policy; the default is OnFailureRollback.
 	OnFailure FailurePolicy `json:"onFailure,omitempty"`
+	// Approval is ApprovalRequired, or empty: a plan then runs at once, unless the
+	// worker demands approval for the environment.
+	Approval string `json:"approval,omitempty"`
+	// Drift says how often reality is held against what is declared; the default is
+	// only when somebody asks.
+	Drift *Drift `json:"drift,omitempty"`
 	// Parameters are allowed in a Template only and gone once it is instantiated.
 	Parameters []Parameter `json:"parameters,omitempty"`
 	Resources  []Resource  `json:"resources"`

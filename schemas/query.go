@@ -1,6 +1,9 @@
 package schemas
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // Questions are asked by NATS request on these subjects; the worker answers. The
 // request and the answer are JSON. A failing answer has the headers
@@ -24,6 +27,9 @@ const (
 	// QueryDiff takes a DiffRequest and answers with a PlanAnswer: what leads from
 	// the document of one revision to that of the other.
 	QueryDiff = "windlass.query.diff"
+	// QueryDrift takes a DriftRequest and answers with a PlanAnswer: what would take
+	// reality back to the last revision that was deployed whole; 404 when there is none.
+	QueryDrift = "windlass.query.drift"
 	// QueryVersion takes nothing and answers with a VersionAnswer.
 	QueryVersion = "windlass.query.version"
 )
@@ -99,6 +105,11 @@ type PlanAnswer struct {
 	Fingerprint string `json:"fingerprint,omitempty"`
 }
 
+// Moves says whether anything would be changed.
+func (p PlanAnswer) Moves() bool {
+	return slices.ContainsFunc(p.Operations, func(o Operation) bool { return o.Action.Moves() })
+}
+
 // RevisionsRequest asks for the revisions of an Infrastructure.
 type RevisionsRequest struct {
 	Scope
@@ -127,6 +138,11 @@ type DiffRequest struct {
 	Scope
 	From int `json:"from"`
 	To   int `json:"to"`
+}
+
+// DriftRequest asks how reality differs from what was deployed.
+type DriftRequest struct {
+	Scope
 }
 
 // VersionAnswer names the worker that answers and what it reaches.

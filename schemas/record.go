@@ -7,7 +7,9 @@ type InfrastructureState string
 
 // The states of an Infrastructure.
 const (
-	InfrastructureDeploying   InfrastructureState = "deploying"
+	InfrastructureDeploying InfrastructureState = "deploying"
+	// InfrastructurePaused waits for a decision of somebody.
+	InfrastructurePaused      InfrastructureState = "paused"
 	InfrastructureRollingBack InfrastructureState = "rollingback"
 	InfrastructureDestroying  InfrastructureState = "destroying"
 	InfrastructureReady       InfrastructureState = "ready"
@@ -29,6 +31,8 @@ type InfrastructureRecord struct {
 	Deployment string    `json:"deployment"`
 	Since      time.Time `json:"since"`
 	Error      *Failure  `json:"error,omitempty"`
+	// Decisions are those that it waits for while it is paused.
+	Decisions []Decision `json:"decisions,omitempty"`
 	// Sequence is that of the event that wrote the record.
 	Sequence string `json:"sequence"`
 }
@@ -78,6 +82,8 @@ const (
 	ResourceDeleting  ResourceState = "deleting"
 	ResourceDeleted   ResourceState = "deleted"
 	ResourceFailed    ResourceState = "failed"
+	// ResourceDrifted is not as it was deployed any more.
+	ResourceDrifted ResourceState = "drifted"
 )
 
 // Moving says that an operation on the resource has begun and not ended.

@@ -14,6 +14,8 @@ const (
 	StatusDeploymentFailed     = "io.windlass.deployment.failed.v1"
 	StatusDeploymentRolledBack = "io.windlass.deployment.rolledback.v1"
 	StatusDeploymentCancelled  = "io.windlass.deployment.cancelled.v1"
+	StatusDeploymentPaused     = "io.windlass.deployment.paused.v1"
+	StatusDeploymentResumed    = "io.windlass.deployment.resumed.v1"
 	StatusResourceCreating     = "io.windlass.resource.creating.v1"
 	StatusResourceUpdating     = "io.windlass.resource.updating.v1"
 	StatusResourceReplacing    = "io.windlass.resource.replacing.v1"
@@ -21,6 +23,7 @@ const (
 	StatusResourceDeleting     = "io.windlass.resource.deleting.v1"
 	StatusResourceDeleted      = "io.windlass.resource.deleted.v1"
 	StatusResourceFailed       = "io.windlass.resource.failed.v1"
+	StatusResourceDrifted      = "io.windlass.resource.drifted.v1"
 	StatusResourceUnprotected  = "io.windlass.resource.unprotected.v1"
 )
 
@@ -29,9 +32,10 @@ var StatusTypes = []string{
 	StatusCommandAccepted, StatusCommandRejected, StatusCommandSuperseded,
 	StatusDeploymentPlanned, StatusDeploymentStarted, StatusDeploymentSucceeded,
 	StatusDeploymentFailed, StatusDeploymentRolledBack, StatusDeploymentCancelled,
+	StatusDeploymentPaused, StatusDeploymentResumed,
 	StatusResourceCreating, StatusResourceUpdating, StatusResourceReplacing, StatusResourceReady,
 	StatusResourceDeleting, StatusResourceDeleted, StatusResourceFailed,
-	StatusResourceUnprotected,
+	StatusResourceDrifted, StatusResourceUnprotected,
 }
 
 // CommandStatus is the data of command events.
@@ -66,6 +70,15 @@ type DeploymentStatus struct {
 	// Final says that no further event of this deployment follows: false in a
 	// deployment.failed that is followed by a rollback.
 	Final bool `json:"final,omitempty"`
+	// Decisions are those that a paused deployment waits for, in deployment.paused.
+	Decisions []Decision `json:"decisions,omitempty"`
+	// Decision is the one that was taken, By the source of the command that brought
+	// it and Reason its reason, in deployment.resumed.
+	Decision Decision `json:"decision,omitempty"`
+	By       string   `json:"by,omitempty"`
+	// Skipped names the resources that were left as a failure left them, in
+	// deployment.succeeded.
+	Skipped []string `json:"skipped,omitempty"`
 	// RollbackTo is the revision that a rollback goes to; 0 is nothing at all.
 	RollbackTo *int `json:"rollbackTo,omitempty"`
 }

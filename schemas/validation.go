@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // validation collects what a schema cannot say.
@@ -19,6 +20,9 @@ func (t *Tree) validate(document *Infrastructure) Faults {
 	v := &validation{tree: t, document: document, byName: map[string]*Resource{}, dependencies: map[string][]string{}}
 	if len(document.Spec.Parameters) > 0 {
 		v.fault("spec.parameters", "only a Template has parameters; set kind: Template")
+	}
+	if d := document.Spec.Drift; d != nil && d.WithDefaults().Interval < shortestDriftInterval {
+		v.fault("spec.drift.interval", fmt.Sprintf("%s is too short; at least %s is accepted", time.Duration(d.WithDefaults().Interval), time.Duration(shortestDriftInterval)))
 	}
 	for i := range document.Spec.Resources {
 		r := &document.Spec.Resources[i]

@@ -14,6 +14,7 @@ func newDeploy(a *app) *cobra.Command {
 		parameters parameterFlags
 		wait       waitFlags
 		id, plan   string
+		supersede  bool
 	)
 	cmd := &cobra.Command{
 		Use:   "deploy [FILE]",
@@ -40,6 +41,7 @@ with --wait, it shows what became of it.`,
 	parameters.register(cmd)
 	wait.register(cmd)
 	cmd.Flags().StringVar(&id, "id", "", "id of the command's event; the default is a new one")
+	cmd.Flags().BoolVar(&supersede, "supersede", false, "cancel the deployment that runs instead of waiting for its end")
 	cmd.Flags().StringVar(&plan, "plan", "", `file with the plan to run, from "windlass plan --out"; instead of FILE`)
 	cmd.MarkFlagsMutuallyExclusive("plan", "set")
 	cmd.MarkFlagsMutuallyExclusive("plan", "values")
@@ -67,7 +69,7 @@ with --wait, it shows what became of it.`,
 		if err != nil {
 			return err
 		}
-		request := schemas.DeploymentRequested{Document: text, Parameters: d.parameters, Plan: reference}
+		request := schemas.DeploymentRequested{Document: text, Parameters: d.parameters, Plan: reference, Supersede: supersede}
 		s, err := a.newSending(d.parsed.Scope(), schemas.CommandDeploymentRequested, request)
 		if err != nil {
 			return err

@@ -70,6 +70,15 @@ func deploymentDetail(e schemas.Event) string {
 	if e.Type == schemas.StatusDeploymentPlanned {
 		parts = append(parts, planWords(*d))
 	}
+	if len(d.Decisions) > 0 {
+		parts = append(parts, "waits for: "+decisionCommands(d.Scope, d.Revision, d.Decisions))
+	}
+	if d.Decision != "" {
+		parts = append(parts, fmt.Sprintf("%s, by %s", d.Decision, d.By))
+	}
+	if len(d.Skipped) > 0 {
+		parts = append(parts, "without "+strings.Join(d.Skipped, ", "))
+	}
 	if d.RollbackTo != nil {
 		parts = append(parts, "back to "+revisionWords(*d.RollbackTo))
 	}

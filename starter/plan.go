@@ -45,15 +45,7 @@ What is as declared is counted but not listed.`,
 			return exitf(ExitUsage, "--out does not go with --destroy: a destruction takes no plan")
 		}
 		changes, err := a.plan(ctx, args[0], gone, parameters, out)
-		switch {
-		case err != nil && detailed:
-			return exitf(ExitInternal, "%w", err)
-		case err != nil:
-			return err
-		case changes && detailed:
-			return exitSilently(exitChanges)
-		}
-		return nil
+		return detailedExit(detailed, changes, err)
 	})
 	return cmd
 }
@@ -73,9 +65,7 @@ func (a *app) plan(ctx context.Context, argument string, gone bool, parameters p
 	if err != nil {
 		return false, err
 	}
-	for _, o := range answer.Operations {
-		changes = changes || o.Action.Moves()
-	}
+	changes = answer.Moves()
 	if out != "" {
 		if err := writePlan(out, request, answer); err != nil {
 			return false, err

@@ -142,6 +142,8 @@ func stateSymbol(s schemas.ResourceState, now time.Time) (string, colour) {
 		return "✘", red
 	case schemas.ResourceDeleted:
 		return "−", dim
+	case schemas.ResourceDrifted:
+		return "≠", yellow
 	}
 	if s.Moving() {
 		return spin(now), cyan
@@ -159,7 +161,7 @@ func headerColour(state string) colour {
 		return green
 	case "failed", "rejected":
 		return red
-	case "rolling back", "rolled back", "cancelled":
+	case "rolling back", "rolled back", "cancelled", "paused":
 		return yellow
 	}
 	return cyan

@@ -66,6 +66,9 @@ func statusLines(answer schemas.StatusAnswer, live bool, now time.Time) []line {
 		head = append(head, span{fmt.Sprintf("  stable %s", revisionWords(record.Stable)), plain})
 	}
 	lines := []line{append(head, span{"  " + age(record.Since, now), dim})}
+	if len(record.Decisions) > 0 {
+		lines = append(lines, line{{"waits for: " + decisionCommands(record.Scope, record.Revision, record.Decisions), yellow}})
+	}
 	lines = append(lines, section(resourceTable(answer.Resources, now))...)
 	lines = append(lines, section(outputTable(answer.Resources))...)
 	if live {

@@ -153,6 +153,10 @@ func (t *tree) applyDeployment(e schemas.Event) {
 		if d.RollbackTo != nil {
 			t.rollbackTo = d.RollbackTo
 		}
+	case schemas.StatusDeploymentPaused:
+		t.state = "paused"
+	case schemas.StatusDeploymentResumed:
+		t.state = "deploying"
 	case schemas.StatusDeploymentCancelled:
 		t.state = "cancelled"
 	}
@@ -204,6 +208,9 @@ func (t *tree) applyResource(e schemas.Event) {
 		return // it did not move
 	}
 	r := t.row(s.Resource)
+	if r.kind != "" && r.kind != s.Type && (e.Type == schemas.StatusResourceDeleting || e.Type == schemas.StatusResourceDeleted) {
+		return // another type has the name now
+	}
 	r.kind, r.since, r.failure = s.Type, e.Time, s.Error
 	if s.Cause != "" {
 		r.cause = s.Cause
@@ -224,6 +231,8 @@ func (t *tree) applyResource(e schemas.Event) {
 		r.state, r.goal = schemas.ResourceDeleting, schemas.ResourceDeleted
 	case schemas.StatusResourceDeleted:
 		r.state, r.goal = schemas.ResourceDeleted, schemas.ResourceDeleted
+	case schemas.StatusResourceDrifted:
+		r.state, r.goal = schemas.ResourceDrifted, schemas.ResourceReady
 	case schemas.StatusResourceFailed:
 		r.state = schemas.ResourceFailed
 		if s.Error != nil {

@@ -32,6 +32,9 @@ type Config struct {
 	// that provider's defaults.
 	DockerHost    string
 	PostgresImage string
+	// Approvals are the environments in which somebody has to approve every plan
+	// before it runs, whatever documents say.
+	Approvals []string
 	// Logger must be set.
 	Logger *slog.Logger
 	// Ready is called once, when the worker takes commands; may be nil.

@@ -56,6 +56,7 @@ func (q *queries) serve(conn *nats.Conn) (micro.Service, error) {
 	}{
 		"list":      {schemas.QueryList, q.list},
 		"diff":      {schemas.QueryDiff, q.diff},
+		"drift":     {schemas.QueryDrift, q.drift},
 		"plan":      {schemas.QueryPlan, q.plan},
 		"revision":  {schemas.QueryRevision, q.revision},
 		"revisions": {schemas.QueryRevisions, q.allRevisions},

@@ -63,6 +63,30 @@ func (q *queries) diff(ctx context.Context, data []byte) (any, error) {
 	return schemas.PlanAnswer{Scope: request.Scope, Revision: request.From, Operations: plan.Operations, Summary: plan.String()}, nil
 }
 
+// drift answers what would take reality back to the last stable revision.
+func (q *queries) drift(ctx context.Context, data []byte) (any, error) {
+	var request schemas.DriftRequest
+	if err := read(data, &request); err != nil {
+		return nil, err
+	}
+	record, err := q.records.Infrastructure(ctx, request.Scope)
+	if err != nil {
+		return nil, err
+	}
+	if record == nil || record.Stable == 0 {
+		return nil, &failure{404, fmt.Sprintf("%s has no revision that succeeded, from which it could differ", request.Scope)}
+	}
+	_, stable, err := q.stored(ctx, request.Scope, record.Stable)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := q.planner.Drift(ctx, request.Scope, stable.Infrastructure)
+	if err != nil {
+		return nil, err
+	}
+	return schemas.PlanAnswer{Scope: request.Scope, Revision: record.Stable, Operations: plan.Operations, Summary: plan.String()}, nil
+}
+
 // stored is a revision with its document; one that destroyed has an empty one.
 func (q *queries) stored(ctx context.Context, scope schemas.Scope, number int) (schemas.RevisionRecord, *events.Revision, error) {
 	record, err := q.records.Revision(ctx, scope, number)

@@ -16,36 +16,56 @@ import (
 //
 // It ends as completed, as cancelled, or as failed with an error of type
 // ErrorFailed or ErrorRolledBack whose details are a schemas.Failure.
-func Deploy(ctx workflow.Context, in DeployInput) error {
+func Deploy(ctx workflow.Context, in DeployInput) (DeployOutput, error) {
 	d := &deployment{DeployInput: in, outbox: newOutbox(ctx), board: newBoard(in)}
-	defer d.outbox.flush(ctx)
+	defer func() {
+		d.refuseRest(ctx)
+		d.outbox.flush(ctx)
+	}()
 
 	// Told here and not by the Infrastructure, the two events go out together while
 	// the plan is made, and starting the work waits for neither.
-	d.outbox.add(ctx, accepted(in))
+	if !in.Heal {
+		d.outbox.add(ctx, accepted(in))
+	}
 	d.tell(ctx, schemas.StatusDeploymentStarted, schemas.DeploymentStatus{Document: in.Revision.Reference})
 	cause := "" // the plan says why
 	if in.Destroy {
 		cause = "everything is to be destroyed"
 	}
-	onFailure, err := d.converge(ctx, in.Revision, cause)
+	plan, err := d.converge(ctx, in.Revision, cause)
+	for err != nil && plan.OnFailure == schemas.OnFailurePause && d.touched && !in.Heal && ctx.Err() == nil {
+		failure := activities.FailureOf(err)
+		decision, cancelled := d.decide(ctx, "an operation failed; somebody has to decide", &failure, schemas.DecisionRetry, schemas.DecisionSkip, schemas.DecisionRollback)
+		if cancelled != nil {
+			break
+		}
+		if decision == schemas.DecisionRollback {
+			return DeployOutput{}, d.rollBack(ctx, failure)
+		}
+		if decision == schemas.DecisionSkip {
+			d.skipped = append(d.skipped, d.failed...)
+		}
+		plan, err = d.converge(ctx, in.Revision, cause)
+	}
 	switch {
 	case err == nil:
 		d.setStatus(ctx, d.succeeded())
-		d.tell(ctx, schemas.StatusDeploymentSucceeded, schemas.DeploymentStatus{Final: true})
-		return nil
+		d.tell(ctx, schemas.StatusDeploymentSucceeded, schemas.DeploymentStatus{Skipped: d.skipped, Final: true})
+		return DeployOutput{Drift: plan.Drift, Partial: len(d.skipped) > 0}, nil
 	case ctx.Err() != nil:
 		d.setStatus(ctx, StatusCancelled)
 		failure := schemas.Failure{Kind: "Cancelled", Message: "the deployment was cancelled; what was done until then stays"}
 		d.tell(ctx, schemas.StatusDeploymentCancelled, schemas.DeploymentStatus{Error: &failure, Final: true})
-		return ctx.Err()
+		return DeployOutput{}, ctx.Err()
 	}
 	failure := activities.FailureOf(err)
 	d.rejectIfInvalid(ctx, failure)
-	if onFailure != schemas.OnFailureRollback || !d.touched {
-		return d.fail(ctx, failure)
+	// What heals goes to the stable revision itself: there is nowhere else to go back to.
+	if plan.OnFailure != schemas.OnFailureRollback || !d.touched || in.Heal {
+		return DeployOutput{}, d.fail(ctx, failure)
 	}
-	return d.rollBack(ctx, failure)
+	return DeployOutput{}, d.rollBack(ctx, failure)
 }
 
 // accepted tells that the command got its revision.
@@ -65,6 +85,11 @@ type deployment struct {
 	touched bool
 	// pulled says that every image is there.
 	pulled bool
+	// approved is the fingerprint of the plan that somebody approved.
+	approved string
+	// failed are the resources of which an operation of the present plan failed,
+	// skipped those that are left so.
+	failed, skipped []string
 	// rollingBack says that the way leads back.
 	rollingBack bool
 }
@@ -78,26 +103,47 @@ func (d *deployment) succeeded() string {
 
 // converge takes reality to a revision. The cause says why in the events of the
 // resources; empty leaves it to the plan.
-func (d *deployment) converge(ctx workflow.Context, target activities.Revision, cause string) (schemas.FailurePolicy, error) {
-	d.board.doing(ctx, "observing and planning")
-	var plan activities.PlanOutput
-	err := workflow.ExecuteActivity(
-		operationOptions(ctx, planTimeout, fmt.Sprintf("plan revision %d of %s", target.Number, d.Command.Scope)),
-		activities.NamePlan, activities.PlanInput{Scope: d.Command.Scope, Revision: target, Rollback: d.rollingBack},
-	).Get(ctx, &plan)
+func (d *deployment) converge(ctx workflow.Context, target activities.Revision, cause string) (activities.PlanOutput, error) {
+	plan, err := d.plan(ctx, target)
 	if err != nil {
-		return schemas.OnFailureKeep, err
+		return activities.PlanOutput{OnFailure: schemas.OnFailureKeep}, err
 	}
-	if !d.rollingBack {
-		d.tell(ctx, schemas.StatusDeploymentPlanned, planned(plan))
-	}
-	d.board.show(plan)
 	if err := d.pull(ctx, plan.Pulls); err != nil {
-		return plan.OnFailure, err
+		return plan, err
 	}
 	d.pulled = true
 	e := execution{deployment: d, plan: plan, target: target, cause: cause}
-	return plan.OnFailure, e.run(ctx)
+	return plan, e.run(ctx)
+}
+
+// plan observes and plans, and waits until somebody approves the plan where that
+// is needed. A plan that went stale while it waited is made again, and waits again.
+func (d *deployment) plan(ctx workflow.Context, target activities.Revision) (activities.PlanOutput, error) {
+	for {
+		d.board.doing(ctx, "observing and planning")
+		d.failed = nil
+		in := activities.PlanInput{Scope: d.Command.Scope, Revision: target, Rollback: d.rollingBack || d.Heal}
+		if d.Destroy {
+			in.Stable = d.Stable
+		}
+		var plan activities.PlanOutput
+		options := operationOptions(ctx, planTimeout, fmt.Sprintf("plan revision %d of %s", target.Number, d.Command.Scope))
+		if err := workflow.ExecuteActivity(options, activities.NamePlan, in).Get(ctx, &plan); err != nil {
+			return plan, err
+		}
+		d.board.show(plan)
+		status := planned(plan)
+		if !d.rollingBack && (d.approved == "" || plan.Fingerprint != d.approved) {
+			d.tell(ctx, schemas.StatusDeploymentPlanned, status)
+		}
+		if !plan.Approval || len(status.Operations) == 0 || d.rollingBack || d.Heal || d.touched || plan.Fingerprint == d.approved {
+			return plan, nil
+		}
+		if _, err := d.decide(ctx, "the plan waits for approval: "+plan.Summary, nil, schemas.DecisionApprove); err != nil {
+			return plan, err
+		}
+		d.approved = plan.Fingerprint
+	}
 }
 
 func planned(plan activities.PlanOutput) schemas.DeploymentStatus {
@@ -137,7 +183,7 @@ func (d *deployment) pull(ctx workflow.Context, pulls []activities.PullInput) er
 func (d *deployment) rejectIfInvalid(ctx workflow.Context, failure schemas.Failure) {
 	ofDocument := map[string]bool{string(activities.NotFound): true, string(activities.Invalid): true, string(activities.Unauthorized): true}
 	rejects := failure.Kind == string(activities.Protected) || ofDocument[failure.Kind] && failure.Field != "" && !d.Destroy
-	if d.touched || d.pulled || !rejects {
+	if d.touched || d.pulled || d.Heal || !rejects {
 		return
 	}
 	e := rejected(ctx, d.Command, failure)

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"slices"
+
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
@@ -33,6 +35,9 @@ func (e *execution) run(ctx workflow.Context) error {
 		e.done[o.ID] = future
 		workflow.GoNamed(ctx, o.ID, func(ctx workflow.Context) {
 			err := e.operate(ctx, o)
+			if err != nil && err != errNotStarted {
+				e.failed = append(e.failed, o.Resource)
+			}
 			if err != nil && e.err == nil {
 				e.err = err
 				if e.plan.OnFailure == schemas.OnFailureRollback && !e.rollingBack {
@@ -62,7 +67,7 @@ func (e *execution) operate(ctx workflow.Context, o schemas.Operation) error {
 			return errNotStarted
 		}
 	}
-	if !o.Action.Moves() {
+	if !o.Action.Moves() || !e.rollingBack && slices.Contains(e.skipped, o.Resource) {
 		return nil
 	}
 	if err := e.slots.Acquire(ctx, 1); err != nil {

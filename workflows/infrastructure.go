@@ -28,7 +28,7 @@ const (
 // itself.
 func Infrastructure(ctx workflow.Context, in InfrastructureInput) error {
 	i := &infrastructure{InfrastructureInput: in, outbox: newOutbox(ctx)}
-	commands := workflow.GetSignalChannel(ctx, SignalCommand)
+	commands, looks := workflow.GetSignalChannel(ctx, SignalCommand), workflow.GetSignalChannel(ctx, SignalDrift)
 	for {
 		i.receive(ctx, commands)
 		switch {
@@ -45,9 +45,12 @@ func Infrastructure(ctx workflow.Context, in InfrastructureInput) error {
 			if !i.receive(ctx, commands) { // one that came meanwhile is answered too
 				return ctx.Err()
 			}
+		case drain(looks):
+			i.describe(ctx, "looking for drift")
+			i.look(ctx, commands)
 		default:
 			i.describe(ctx, "waiting for commands")
-			i.wait(ctx, commands)
+			_ = workflow.Await(ctx, func() bool { return commands.Len() > 0 || looks.Len() > 0 })
 		}
 	}
 }
@@ -66,9 +69,13 @@ type infrastructure struct {
 	running workflow.CancelFunc
 }
 
-// wait returns when a command is there or the run is cancelled.
-func (i *infrastructure) wait(ctx workflow.Context, commands workflow.ReceiveChannel) {
-	_ = workflow.Await(ctx, func() bool { return commands.Len() > 0 })
+// drain empties a channel of signals without data, and says whether there was one.
+func drain(signals workflow.ReceiveChannel) bool {
+	drained := false
+	for signals.ReceiveAsync(nil) {
+		drained = true
+	}
+	return drained
 }
 
 // receive queues every command that has arrived and says whether there was one.
@@ -102,6 +109,9 @@ func (i *infrastructure) enqueue(ctx workflow.Context, command schemas.CommandRe
 	if i.Served.ID != "" && older(command, i.Served) < 0 {
 		i.tellSuperseded(ctx, command, i.Served)
 		return
+	}
+	if command.Supersede && i.running != nil {
+		i.running()
 	}
 	at, _ := slices.BinarySearchFunc(i.Queue, command, older)
 	i.Queue = slices.Insert(i.Queue, at, command)
@@ -148,40 +158,64 @@ func commandEvent(command schemas.CommandReference, eventType string) schemas.Ev
 	}
 }
 
-// serve runs one command to its end, and goes on to queue others meanwhile.
+// serve runs one command to its end.
 func (i *infrastructure) serve(ctx workflow.Context, command schemas.CommandReference, commands workflow.ReceiveChannel) {
-	i.Revision++
 	i.Served = command
-	in := DeployInput{Command: command, Revision: activities.Revision{Number: i.Revision, Reference: command.Revision}, Stable: i.Stable}
+	in := DeployInput{Command: command, Revision: activities.Revision{Number: i.Revision + 1, Reference: command.Revision}, Stable: i.Stable}
 	if command.Type == schemas.CommandDestroyRequested {
 		in.Destroy, in.Revision.Reference = true, ""
 	}
 	if ctx.Err() != nil { // a deployment that starts now could not tell its end
-		i.Status = StatusCancelled
+		i.Revision, i.Status = in.Revision.Number, StatusCancelled
 		i.outbox.add(ctx, accepted(in))
 		i.outbox.add(ctx, ending(in, schemas.StatusDeploymentCancelled, schemas.Failure{Kind: "Cancelled", Message: "the Infrastructure's run was cancelled before the deployment began"}))
 		return
 	}
-	var err error
-	finished := false
+	i.run(ctx, in, commands)
+}
+
+// run deploys a revision, and goes on to queue commands meanwhile.
+func (i *infrastructure) run(ctx workflow.Context, in DeployInput, commands workflow.ReceiveChannel) {
+	i.Revision, i.Drifted = in.Revision.Number, nil
+	var (
+		out      DeployOutput
+		err      error
+		finished bool
+	)
 	deploying, cancel := workflow.WithCancel(ctx)
 	i.running = cancel
 	workflow.GoNamed(deploying, "deploy", func(ctx workflow.Context) {
-		err = i.deploy(ctx, in)
+		out, err = i.deploy(ctx, in)
 		i.running, finished = nil, true
 	})
 	for !finished {
 		i.supersede(ctx)
-		i.describe(ctx, fmt.Sprintf("revision %d: %s", in.Revision.Number, schemas.ShortType(command.Type)))
+		i.describe(ctx, fmt.Sprintf("revision %d: %s", in.Revision.Number, schemas.ShortType(in.Command.Type)))
 		detached, _ := workflow.NewDisconnectedContext(ctx)
 		_ = workflow.Await(detached, func() bool { return finished || commands.Len() > 0 })
 		i.receive(ctx, commands)
 	}
-	i.conclude(ctx, in, err)
+	i.conclude(ctx, in, out, err)
+	if err == nil {
+		i.watch(ctx, out.Drift)
+	}
+}
+
+// watch keeps the schedule of looks for drift as the stable revision has it.
+func (i *infrastructure) watch(ctx workflow.Context, drift *schemas.Drift) {
+	if drift == nil && i.Watch == nil {
+		return
+	}
+	i.Watch = drift
+	detached, _ := workflow.NewDisconnectedContext(ctx)
+	options := publishOptions(detached, "schedule looks for drift")
+	if err := workflow.ExecuteActivity(options, activities.NameWatch, activities.WatchInput{Scope: i.Scope, Drift: drift}).Get(detached, nil); err != nil {
+		workflow.GetLogger(ctx).Error("the schedule is not set", "error", err)
+	}
 }
 
 // deploy starts the Deploy workflow and waits for its end.
-func (i *infrastructure) deploy(ctx workflow.Context, in DeployInput) error {
+func (i *infrastructure) deploy(ctx workflow.Context, in DeployInput) (DeployOutput, error) {
 	what, status := "Deploy revision", StatusDeploying
 	if in.Destroy {
 		what, status = "Destroy, as revision", StatusDestroying
@@ -189,7 +223,7 @@ func (i *infrastructure) deploy(ctx workflow.Context, in DeployInput) error {
 	options := workflow.ChildWorkflowOptions{
 		WorkflowID:    DeployID(i.Scope, in.Revision.Number),
 		StaticSummary: fmt.Sprintf("%s %d of %s", what, in.Revision.Number, i.Scope),
-		StaticDetails: fmt.Sprintf("Asked for by command `%s` of `%s`", in.Command.ID, in.Command.Source),
+		StaticDetails: origin(in),
 		// Ended by hand, the Infrastructure lets its deployment come to a clean end.
 		ParentClosePolicy:   enums.PARENT_CLOSE_POLICY_REQUEST_CANCEL,
 		WaitForCancellation: true,
@@ -200,16 +234,28 @@ func (i *infrastructure) deploy(ctx workflow.Context, in DeployInput) error {
 			AttributeStatus.ValueSet(status),
 		),
 	}
-	return workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), NameDeploy, in).Get(ctx, nil)
+	var out DeployOutput
+	err := workflow.ExecuteChildWorkflow(workflow.WithChildOptions(ctx, options), NameDeploy, in).Get(ctx, &out)
+	return out, err
+}
+
+// origin says why there is a deployment.
+func origin(in DeployInput) string {
+	if in.Heal {
+		return fmt.Sprintf("Reality has drifted from revision %d", in.Stable.Number)
+	}
+	return fmt.Sprintf("Asked for by command `%s` of `%s`", in.Command.ID, in.Command.Source)
 }
 
 // conclude remembers how a deployment ended, and tells it where the deployment
 // could not do so itself.
-func (i *infrastructure) conclude(ctx workflow.Context, in DeployInput, err error) {
+func (i *infrastructure) conclude(ctx workflow.Context, in DeployInput, out DeployOutput, err error) {
 	var application *temporal.ApplicationError
 	switch {
 	case err == nil && in.Destroy:
 		i.Stable, i.Status = activities.Revision{}, StatusDestroyed
+	case err == nil && out.Partial:
+		i.Status = StatusReady
 	case err == nil:
 		i.Stable, i.Status = in.Revision, StatusReady
 	case temporal.IsCanceledError(err):

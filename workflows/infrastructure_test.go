@@ -22,20 +22,29 @@ type deployments struct {
 	*world
 	inputs []DeployInput
 	end    func(ctx workflow.Context, in DeployInput) error
+	// drift and partial are what each leaves behind; heard are the decisions that came.
+	drift   *schemas.Drift
+	partial bool
+	heard   *[]schemas.CommandReference
 }
 
 func newDeployments(t *testing.T) *deployments {
 	t.Helper()
 	d := &deployments{world: newWorld(t)}
-	d.RegisterWorkflowWithOptions(func(ctx workflow.Context, in DeployInput) error {
+	d.RegisterWorkflowWithOptions(func(ctx workflow.Context, in DeployInput) (DeployOutput, error) {
 		d.inputs = append(d.inputs, in)
 		if err := workflow.Sleep(ctx, time.Minute); err != nil {
-			return err
+			return DeployOutput{}, err
 		}
+		var decision schemas.CommandReference
+		if workflow.GetSignalChannel(ctx, SignalDecision).ReceiveAsync(&decision) {
+			*d.heard = append(*d.heard, decision)
+		}
+		out := DeployOutput{Drift: d.drift, Partial: d.partial}
 		if d.end != nil {
-			return d.end(ctx, in)
+			return out, d.end(ctx, in)
 		}
-		return nil
+		return out, nil
 	}, workflow.RegisterOptions{Name: NameDeploy})
 	return d
 }

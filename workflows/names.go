@@ -15,7 +15,10 @@ import (
 const (
 	NameInfrastructure = "Infrastructure"
 	NameDeploy         = "Deploy"
+	NameDrift          = "Drift"
 	SignalCommand      = "command"
+	SignalDrift        = "drift"
+	SignalDecision     = "decision"
 )
 
 // InfrastructureID is the workflow ID of an Infrastructure: its lock.
@@ -24,6 +27,14 @@ func InfrastructureID(scope schemas.Scope) string { return "infrastructure/" + s
 // DeployID is the workflow ID of the deployment of a revision.
 func DeployID(scope schemas.Scope, revision int) string {
 	return fmt.Sprintf("%s/rev-%d", InfrastructureID(scope), revision)
+}
+
+// DriftID is the workflow ID of a look for drift; the schedule adds its time.
+func DriftID(scope schemas.Scope) string { return InfrastructureID(scope) + "/drift" }
+
+// DriftInput is what a Drift workflow starts with.
+type DriftInput struct {
+	Scope schemas.Scope `json:"scope"`
 }
 
 // InfrastructureInput is what an Infrastructure workflow starts with and carries
@@ -42,6 +53,12 @@ type InfrastructureInput struct {
 	Served schemas.CommandReference `json:"served,omitzero"`
 	// Queue are the commands that wait, in the order in which they are served.
 	Queue []schemas.CommandReference `json:"queue,omitempty"`
+	// Watch is the drift policy of the stable revision.
+	Watch *schemas.Drift `json:"watch,omitempty"`
+	// Drifted maps the resources that were told to have drifted to the cause.
+	Drifted map[string]string `json:"drifted,omitempty"`
+	// Looks counts the events that looks for drift have told.
+	Looks int `json:"looks,omitempty"`
 }
 
 // DeployInput is what a Deploy workflow starts with.
@@ -52,6 +69,17 @@ type DeployInput struct {
 	Destroy bool `json:"destroy,omitempty"`
 	// Stable is where a rollback goes; Number 0 is nothing at all.
 	Stable activities.Revision `json:"stable"`
+	// Heal says that nobody asked for it: reality has drifted from the revision.
+	Heal bool `json:"heal,omitempty"`
+}
+
+// DeployOutput is what a deployment that ended well leaves behind.
+type DeployOutput struct {
+	// Partial says that resources were skipped, so that the revision is no target of
+	// a rollback.
+	Partial bool `json:"partial,omitempty"`
+	// Drift is the drift policy of the revision.
+	Drift *schemas.Drift `json:"drift,omitempty"`
 }
 
 // The types of the errors with which a Deploy workflow ends, beside cancellation.
@@ -64,6 +92,7 @@ const (
 const (
 	StatusDeploying   = "Deploying"
 	StatusDestroying  = "Destroying"
+	StatusPaused      = "Paused"
 	StatusRollingBack = "RollingBack"
 	StatusReady       = "Ready"
 	StatusDestroyed   = "Destroyed"

@@ -12,17 +12,20 @@ import (
 // isOrder says whether a command is no deployment and no destruction. Such a one
 // gets no revision and does not wait for the deployment that runs.
 func isOrder(command schemas.CommandReference) bool {
-	return command.Type == schemas.CommandUnprotectRequested || command.Type == schemas.CommandCancelRequested
+	return command.Type != schemas.CommandDeploymentRequested && command.Type != schemas.CommandDestroyRequested
 }
 
 // order serves such a command at once.
 func (i *infrastructure) order(ctx workflow.Context, command schemas.CommandReference) {
 	detached, _ := workflow.NewDisconnectedContext(ctx)
-	if command.Type == schemas.CommandCancelRequested {
+	switch command.Type {
+	case schemas.CommandUnprotectRequested:
+		i.unprotect(detached, command)
+	case schemas.CommandCancelRequested:
 		i.cancel(detached, command)
-		return
+	default:
+		i.forward(detached, command)
 	}
-	i.unprotect(detached, command)
 }
 
 // cancel ends the deployment that runs. What waits behind it is served next.

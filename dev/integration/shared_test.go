@@ -13,6 +13,9 @@ func TestOnOneStack(t *testing.T) {
 			"a revision that fails leaves the one before it":                         testFailures,
 			"a first revision that fails leaves nothing, unless it is to be kept":    testFirstFailure,
 			"operations start when their own dependencies are done":                  testOrder,
+			"drift is seen, told and put back":                                       testDrift,
+			"what is protected or retained outlives everything":                      testProtection,
+			"any edit of any graph ends as it is declared":                           testRandom,
 			"a deployment that is cancelled by hand says so and leaves nothing lost": testCancellation,
 		} {
 			t.Run(name, func(t *testing.T) {
