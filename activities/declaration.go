@@ -1,6 +1,7 @@
 package activities
 
 import (
+	"encoding/json"
 	"fmt"
 
 	"windlass/plan"
@@ -66,6 +67,9 @@ func (d *declaration) resource(r *schemas.Resource) (*declared, error) {
 	if err != nil {
 		return nil, err
 	}
+	if properties, err = tagged(r, properties); err != nil {
+		return nil, err
+	}
 	dependencies, err := r.Dependencies()
 	if err != nil {
 		return nil, err
@@ -77,11 +81,26 @@ func (d *declaration) resource(r *schemas.Resource) (*declared, error) {
 	result := &declared{desired: plan.Desired{
 		Target:   plan.Target{Scope: d.document.Scope(), Resource: r.Name, Type: r.Type, Provider: r.Provider},
 		Revision: d.revision, SpecHash: hash, DependsOn: dependencies, Properties: properties,
-		Protect: r.Protect, Immutable: provider.Immutable(r.Type),
+		Protect: r.Protect, Tags: r.Tags, Timeouts: r.Timeouts, Immutable: provider.Immutable(r.Type),
 	}}
 	if result.outputs, err = provider.Outputs(result.desired); err != nil {
 		return nil, at(err, r.Name, "")
 	}
 	d.done[r.Name] = result
 	return result, nil
+}
+
+// tagged tells the tags together with the properties, so that a change of them is
+// a change of the declaration. A volume cannot be changed, and is not made anew for
+// the sake of a tag.
+func tagged(r *schemas.Resource, properties json.RawMessage) (json.RawMessage, error) {
+	if len(r.Tags) == 0 || r.Type == schemas.TypeStorage {
+		return properties, nil
+	}
+	var object map[string]any
+	if err := json.Unmarshal(properties, &object); err != nil {
+		return nil, fmt.Errorf("properties of %q: %w", r.Name, err)
+	}
+	object["tags"] = r.Tags
+	return json.Marshal(object)
 }

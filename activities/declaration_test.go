@@ -77,3 +77,34 @@ func TestNoDocumentDeclaresNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, all)
 }
+
+func TestTagsAreTakenForAPartOfTheDeclarationButOfAVolume(t *testing.T) {
+	declare := func(tags string) map[string]string {
+		t.Helper()
+		text := "apiVersion: windlass/v1\nkind: Infrastructure\nmetadata: {name: users}\nspec:\n  environment: staging\n  resources:\n"
+		for _, kind := range []string{"Network", "Storage"} {
+			text += "    - {name: " + strings.ToLower(kind) + ", type: " + kind + tags + "}\n"
+		}
+		all, err := Declare(parsed(t, text), 1, Providers{"docker": newFake()})
+		require.NoError(t, err)
+		hashes := map[string]string{}
+		for _, d := range all {
+			hashes[d.Resource] = d.SpecHash
+		}
+		return hashes
+	}
+	plain, tagged := declare(""), declare(", tags: {team: accounts}")
+	require.NotEqual(t, plain["network"], tagged["network"])
+	require.Equal(t, plain["storage"], tagged["storage"])
+}
+
+func TestLabelsTellWhatTheDeclarationSaysOfTheResource(t *testing.T) {
+	text := "apiVersion: windlass/v1\nkind: Infrastructure\nmetadata: {name: users}\nspec:\n  environment: staging\n  resources:\n" +
+		"    - {name: data, type: Storage, protect: true, tags: {team: accounts}, timeouts: {create: 1m, delete: 90s}}\n"
+	all, err := Declare(parsed(t, text), 1, Providers{"docker": newFake()})
+	require.NoError(t, err)
+	labels := DeclarationLabels(all[0])
+	require.Equal(t, "true", labels[LabelProtect])
+	require.Equal(t, "accounts", labels["io.windlass.tag.team"])
+	require.Equal(t, "1m30s", labels[LabelDeleteTimeout])
+}

@@ -3,6 +3,7 @@ package activities
 import (
 	"strconv"
 	"strings"
+	"time"
 
 	"windlass/plan"
 )
@@ -33,6 +34,10 @@ const (
 	LabelProperties = LabelPrefix + "properties"
 	// LabelRetention is what becomes of a volume that is no longer declared.
 	LabelRetention = LabelPrefix + "retention"
+	// LabelTag begins the keys of tags.
+	LabelTag = LabelPrefix + "tag."
+	// LabelDeleteTimeout is how long the deletion may take, such as "1m0s".
+	LabelDeleteTimeout = LabelPrefix + "deletetimeout"
 	// LabelProtect is "true" on what was protected when it was made. What is recorded
 	// goes before it.
 	LabelProtect = LabelPrefix + "protect"
@@ -72,6 +77,12 @@ func DeclarationLabels(d plan.Desired) map[string]string {
 	labels[LabelSpec] = d.SpecHash
 	labels[LabelProperties] = string(d.Properties)
 	labels[LabelDependsOn] = strings.Join(d.DependsOn, ",")
+	for key, value := range d.Tags {
+		labels[LabelTag+key] = value
+	}
+	if d.Timeouts.Delete > 0 {
+		labels[LabelDeleteTimeout] = time.Duration(d.Timeouts.Delete).String()
+	}
 	if d.Protect {
 		labels[LabelProtect] = "true"
 	}

@@ -58,6 +58,7 @@ func (d *differ) declare(r Desired) {
 	if found := slices.IndexFunc(d.observed[r.Resource], func(o Observed) bool { return o.Target == r.Target }); found >= 0 {
 		o = r.compareWith(d.observed[r.Resource][found])
 	}
+	o.Timeout = r.Timeouts.Of(o.Action)
 	d.applied[r.Resource] = d.add(o, r.Target)
 }
 
@@ -117,7 +118,7 @@ func (d *differ) remove(found Observed, neededBy string) {
 	case found.Retained:
 		o.Cause = cause + ", and was made to be retained"
 	default:
-		o.Action, o.Cause = schemas.ActionDelete, cause
+		o.Action, o.Cause, o.Timeout = schemas.ActionDelete, cause, found.DeleteTimeout
 	}
 	d.add(o, found.Target)
 }

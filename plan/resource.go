@@ -27,8 +27,10 @@ type Desired struct {
 	SpecHash string `json:"specHash"`
 	// DependsOn names the resources that must be ready first.
 	DependsOn []string `json:"dependsOn,omitempty"`
-	// Protect is that of the declaration.
-	Protect bool `json:"protect,omitempty"`
+	// Protect, Tags and Timeouts are those of the declaration.
+	Protect  bool              `json:"protect,omitempty"`
+	Tags     map[string]string `json:"tags,omitempty"`
+	Timeouts schemas.Timeouts  `json:"timeouts,omitzero"`
 	// Immutable says that what exists has to be replaced when its declaration changes.
 	Immutable bool `json:"immutable,omitempty"`
 	// Properties have every reference to a resource resolved. Placeholders of
@@ -68,6 +70,8 @@ type Observed struct {
 	Outputs schemas.Outputs `json:"outputs,omitempty"`
 	// Retained says that all that is there is to outlive its declaration.
 	Retained bool `json:"retained,omitempty"`
+	// DeleteTimeout bounds the deletion; 0 is without limit.
+	DeleteTimeout schemas.Duration `json:"deleteTimeout,omitempty"`
 	// Protected says that it may be neither deleted nor replaced.
 	Protected bool `json:"protected,omitempty"`
 	// Replicas are the containers of a Compute or Database, by index and name.

@@ -94,6 +94,11 @@ type Resource struct {
 	// Protect keeps the resource from being deleted or replaced from now on. Taking
 	// the line away again changes nothing: an unprotect.requested command does.
 	Protect bool `json:"protect,omitempty"`
+	// Tags are put on the objects that are made for the resource, as labels whose keys
+	// begin with "io.windlass.tag.". A volume keeps those that it was made with.
+	Tags map[string]string `json:"tags,omitempty"`
+	// Timeouts bound the operations on the resource, retries included.
+	Timeouts Timeouts `json:"timeouts,omitzero"`
 	// Properties is the object of the resource's type: Network, Storage, Compute
 	// or Database of this package.
 	Properties json.RawMessage `json:"properties,omitempty"`

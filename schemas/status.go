@@ -93,6 +93,8 @@ type Operation struct {
 	Provider string       `json:"provider"`
 	// DependsOn are ids of operations that must be done first.
 	DependsOn []string `json:"dependsOn,omitempty"`
+	// Timeout bounds the operation; 0 is without limit.
+	Timeout Duration `json:"timeout,omitempty"`
 	// Cause says in words why the operation is there.
 	Cause string `json:"cause"`
 	// Changes are the fields that an update changes, in the answer to a question

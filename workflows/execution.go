@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"slices"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -83,6 +84,7 @@ func (e *execution) operate(ctx workflow.Context, o schemas.Operation) error {
 	e.touched = true
 	e.began(ctx, o)
 	outputs, err := e.execute(ctx, o)
+	err = timedOut(o, err)
 	e.ended(ctx, o, outputs, err)
 	return err
 }
@@ -93,6 +95,9 @@ var errNotStarted = temporal.NewNonRetryableApplicationError("not started, since
 func (e *execution) execute(ctx workflow.Context, o schemas.Operation) (schemas.Outputs, error) {
 	scope := e.Command.Scope
 	ctx = operationOptions(ctx, operationTimeout, string(o.Action)+" "+o.Resource+" ("+string(o.Type)+")")
+	if o.Timeout > 0 {
+		ctx = workflow.WithScheduleToCloseTimeout(ctx, time.Duration(o.Timeout))
+	}
 	if o.Action == schemas.ActionDelete {
 		in := activities.DeleteInput{Scope: scope, Resource: o.Resource, Type: o.Type, Provider: o.Provider}
 		return nil, workflow.ExecuteActivity(ctx, activities.NameDelete, in).Get(ctx, nil)

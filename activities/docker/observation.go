@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
@@ -137,6 +138,9 @@ func (s *sighting) describe(labels map[string]string) {
 	}
 	s.observed.Revision = revision
 	s.observed.Protected = s.observed.Protected || labels[activities.LabelProtect] == "true"
+	// A bound that cannot be read is none.
+	bound, _ := time.ParseDuration(labels[activities.LabelDeleteTimeout])
+	s.observed.DeleteTimeout = schemas.Duration(bound)
 	s.observed.DependsOn = separated(labels[activities.LabelDependsOn])
 	s.declared, _ = strconv.Atoi(labels[activities.LabelReplicas]) // Missing on what has no replicas.
 	s.observed.Properties = json.RawMessage(labels[activities.LabelProperties])

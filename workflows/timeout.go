@@ -1,0 +1,43 @@
+package workflows
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+
+	"windlass/activities"
+	"windlass/schemas"
+)
+
+// kindTimedOut is the kind of the failure of an operation that took longer than its
+// resource's timeouts allow.
+const kindTimedOut = "TimedOut"
+
+// timedOut tells of an operation that took longer than its document allows, with
+// what the last attempt failed with.
+func timedOut(o schemas.Operation, err error) error {
+	if o.Timeout == 0 || !ranOutOfTime(err) {
+		return err
+	}
+	field := string(o.Action)
+	if o.Action == schemas.ActionReplace {
+		field = string(schemas.ActionUpdate)
+	}
+	message := fmt.Sprintf("%s did not end within %s", o.ID, time.Duration(o.Timeout))
+	var last *temporal.ApplicationError
+	if errors.As(err, &last) {
+		message += "; the last attempt failed with: " + activities.FailureOf(last).Message
+	}
+	failure := schemas.Failure{Kind: kindTimedOut, Resource: o.Resource, Field: "timeouts." + field, Message: message, Hint: "give it more time, or look at what holds it up"}
+	return temporal.NewNonRetryableApplicationError(message, kindTimedOut, nil, failure)
+}
+
+// ranOutOfTime says whether time ended an activity: an attempt was cut off, or there
+// was none left for another one. Nothing else ends one that a retry can help.
+func ranOutOfTime(err error) bool {
+	var timeout *temporal.TimeoutError
+	var failed *temporal.ApplicationError
+	return errors.As(err, &timeout) || errors.As(err, &failed) && !failed.NonRetryable()
+}
