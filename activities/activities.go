@@ -22,6 +22,7 @@ type Activities struct {
 	Planner   *Planner
 	Revisions *events.Revisions
 	Publisher *events.Publisher
+	Records   *events.Records
 	JetStream jetstream.JetStream
 	Watches   Watches
 	// Approvals are the environments in which every plan has to be approved.
@@ -46,7 +47,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 	for name, function := range map[string]any{
 		NamePlan: a.Plan, NamePull: a.Pull, NameApply: a.Apply,
 		NameDelete: a.Delete, NamePublish: a.Publish, NameReject: a.Reject, NameUnprotect: a.Unprotect,
-		NameDrift: a.Drift, NameWatch: a.Watch,
+		NameDrift: a.Drift, NameWatch: a.Watch, NameResync: a.Resync,
 	} {
 		r.RegisterActivityWithOptions(function, activity.RegisterOptions{Name: name})
 	}

@@ -15,6 +15,7 @@ const (
 	NameUnprotect = "Unprotect"
 	NameDrift     = "Drift"
 	NameWatch     = "Watch"
+	NameResync    = "Resync"
 )
 
 // Revision points at the document of a revision.
@@ -122,4 +123,18 @@ type WatchInput struct {
 	Scope schemas.Scope `json:"scope"`
 	// Drift is nil when nobody is to look any more.
 	Drift *schemas.Drift `json:"drift,omitempty"`
+}
+
+// ResyncInput asks for the records of an Infrastructure to be made anew, with what
+// its workflow remembers.
+type ResyncInput struct {
+	Scope    schemas.Scope `json:"scope"`
+	Revision int           `json:"revision"`
+	Stable   int           `json:"stable"`
+}
+
+// ResyncOutput tells what was found.
+type ResyncOutput struct {
+	// Revision is the newest one that an object was made for.
+	Revision int `json:"revision"`
 }

@@ -36,6 +36,8 @@ type Provider interface {
 	Pull(ctx context.Context, image Image, secrets Secrets, progress Progress) error
 	// Observe finds everything that carries the labels of the scope.
 	Observe(ctx context.Context, scope schemas.Scope) ([]plan.Observed, error)
+	// Scopes lists every scope that something carries the labels of, in any order.
+	Scopes(ctx context.Context) ([]schemas.Scope, error)
 	// Apply makes reality equal to the declaration, adopting what is right
 	// already, and returns when the resource is ready.
 	Apply(ctx context.Context, desired plan.Desired, secrets Secrets, progress Progress) (schemas.Outputs, error)

@@ -50,6 +50,8 @@ func (f *fake) Outputs(d plan.Desired) (schemas.Outputs, error) {
 
 func (f *fake) Immutable(kind schemas.ResourceType) bool { return kind == schemas.TypeNetwork }
 
+func (f *fake) Scopes(context.Context) ([]schemas.Scope, error) { return []schemas.Scope{users}, nil }
+
 func (f *fake) Images(d plan.Desired) ([]Image, error) {
 	switch d.Type {
 	case schemas.TypeCompute:

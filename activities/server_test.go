@@ -60,6 +60,7 @@ func newBench(t *testing.T, secretsDirectory string) *bench {
 	b := &bench{t: t, server: s, js: js, provider: newFake(), log: &journal{}}
 	b.Activities = &Activities{
 		Planner:   &Planner{Providers: Providers{"docker": b.provider}, Protections: protections},
+		Records:   records,
 		Revisions: revisions, Publisher: events.NewPublisher(js, records),
 		JetStream: js, Vault: vault, Logger: slog.New(slog.NewTextHandler(b.log, nil)),
 	}

@@ -17,12 +17,13 @@ const (
 	CommandCancelRequested     = "io.windlass.deployment.cancel.requested.v1"
 	CommandApproveRequested    = "io.windlass.deployment.approve.requested.v1"
 	CommandResumeRequested     = "io.windlass.deployment.resume.requested.v1"
+	CommandResyncRequested     = "io.windlass.resync.requested.v1"
 )
 
 // CommandTypes lists every type of command.
 var CommandTypes = []string{
 	CommandDeploymentRequested, CommandDestroyRequested, CommandUnprotectRequested,
-	CommandCancelRequested, CommandApproveRequested, CommandResumeRequested,
+	CommandCancelRequested, CommandApproveRequested, CommandResumeRequested, CommandResyncRequested,
 }
 
 // DeploymentRequested is the data of a deployment.requested command.
@@ -66,6 +67,13 @@ type CancelRequested struct {
 	Scope
 	// Reason is free text for those who read the event.
 	Reason string `json:"reason,omitempty"`
+}
+
+// ResyncRequested is the data of a resync.requested command: the records of the
+// Infrastructure are made anew from the status events that are still there and from
+// what runs.
+type ResyncRequested struct {
+	Scope
 }
 
 // ApproveRequested is the data of a deployment.approve.requested command.
@@ -153,7 +161,7 @@ func ParseCommand(eventType string, data *Tree) (*Command, error) {
 	switch eventType {
 	case CommandDeploymentRequested:
 		return parseDeployment(data)
-	case CommandDestroyRequested, CommandUnprotectRequested, CommandCancelRequested, CommandApproveRequested, CommandResumeRequested:
+	case CommandDestroyRequested, CommandUnprotectRequested, CommandCancelRequested, CommandApproveRequested, CommandResumeRequested, CommandResyncRequested:
 		return parseOrder(eventType, data)
 	default:
 		return nil, fmt.Errorf("command type %q has a schema but no reader", eventType)

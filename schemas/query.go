@@ -30,6 +30,9 @@ const (
 	// QueryDrift takes a DriftRequest and answers with a PlanAnswer: what would take
 	// reality back to the last revision that was deployed whole; 404 when there is none.
 	QueryDrift = "windlass.query.drift"
+	// QueryScopes takes nothing and answers with a ScopesAnswer: what providers hold
+	// something of, whatever records say.
+	QueryScopes = "windlass.query.scopes"
 	// QueryVersion takes nothing and answers with a VersionAnswer.
 	QueryVersion = "windlass.query.version"
 )
@@ -143,6 +146,11 @@ type DiffRequest struct {
 // DriftRequest asks how reality differs from what was deployed.
 type DriftRequest struct {
 	Scope
+}
+
+// ScopesAnswer is sorted by environment and name.
+type ScopesAnswer struct {
+	Scopes []Scope `json:"scopes"`
 }
 
 // VersionAnswer names the worker that answers and what it reaches.

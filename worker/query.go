@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sort"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -60,6 +62,7 @@ func (q *queries) serve(conn *nats.Conn) (micro.Service, error) {
 		"plan":      {schemas.QueryPlan, q.plan},
 		"revision":  {schemas.QueryRevision, q.revision},
 		"revisions": {schemas.QueryRevisions, q.allRevisions},
+		"scopes":    {schemas.QueryScopes, q.scopes},
 		"status":    {schemas.QueryStatus, q.status},
 		"version":   {schemas.QueryVersion, q.version},
 	} {
@@ -195,6 +198,21 @@ func statuses(o plan.Observed, metrics []activities.Metrics) []schemas.ReplicaSt
 		})
 	}
 	return out
+}
+
+// scopes asks every provider what it holds something of.
+func (q *queries) scopes(ctx context.Context, _ []byte) (any, error) {
+	answer := schemas.ScopesAnswer{Scopes: []schemas.Scope{}}
+	for _, provider := range q.planner.Providers {
+		held, err := provider.Scopes(ctx)
+		if err != nil {
+			return nil, err
+		}
+		answer.Scopes = append(answer.Scopes, held...)
+	}
+	slices.SortFunc(answer.Scopes, func(a, b schemas.Scope) int { return strings.Compare(a.String(), b.String()) })
+	answer.Scopes = slices.Compact(answer.Scopes)
+	return answer, nil
 }
 
 func (q *queries) version(ctx context.Context, _ []byte) (any, error) {

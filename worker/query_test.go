@@ -108,3 +108,14 @@ func TestVersionTellsWhatTheWorkerReaches(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, schemas.VersionAnswer{Version: schemas.Version(), Providers: map[string]string{"docker": "Engine 1", "away": "unavailable: connection refused"}}, answer)
 }
+
+func TestScopesAreThoseThatProvidersHold(t *testing.T) {
+	e := &engine{}
+	for _, name := range []string{"users", "orders", "users"} {
+		e.observed = append(e.observed, plan.Observed{Target: plan.Target{Scope: schemas.Scope{Environment: "staging", Infrastructure: name}}})
+	}
+	d := openDesk(t, activities.Providers{"docker": e})
+	answer, err := ask[schemas.ScopesAnswer](d, schemas.QueryScopes, struct{}{})
+	require.NoError(t, err)
+	require.Equal(t, []schemas.Scope{{Environment: "staging", Infrastructure: "orders"}, {Environment: "staging", Infrastructure: "users"}}, answer.Scopes)
+}

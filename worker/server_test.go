@@ -113,6 +113,14 @@ func (e *engine) Version(context.Context) (string, error) { return "Engine 1", e
 
 func (e *engine) Immutable(schemas.ResourceType) bool { return false }
 
+func (e *engine) Scopes(context.Context) ([]schemas.Scope, error) {
+	var held []schemas.Scope
+	for _, o := range e.observed {
+		held = append(held, o.Scope)
+	}
+	return held, e.err
+}
+
 func (e *engine) Outputs(plan.Desired) (schemas.Outputs, error) { return nil, nil }
 
 func (e *engine) Observe(_ context.Context, scope schemas.Scope) ([]plan.Observed, error) {

@@ -122,7 +122,7 @@ func assemble(ctx context.Context, c Config, conn *nats.Conn, temporal client.Cl
 	r.worker.RegisterWorkflowWithOptions(workflows.Deploy, workflow.RegisterOptions{Name: workflows.NameDeploy})
 	r.worker.RegisterWorkflowWithOptions(workflows.Drift, workflow.RegisterOptions{Name: workflows.NameDrift})
 	(&activities.Activities{
-		Planner: planner, Revisions: revisions, Publisher: publisher, JetStream: js, Vault: vault, Logger: c.Logger,
+		Planner: planner, Records: records, Revisions: revisions, Publisher: publisher, JetStream: js, Vault: vault, Logger: c.Logger,
 		Watches: &watches{temporal: temporal}, Approvals: c.Approvals,
 	}).Register(r.worker)
 	starter := &starter{temporal: temporal, records: records}

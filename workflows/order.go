@@ -23,6 +23,8 @@ func (i *infrastructure) order(ctx workflow.Context, command schemas.CommandRefe
 		i.unprotect(detached, command)
 	case schemas.CommandCancelRequested:
 		i.cancel(detached, command)
+	case schemas.CommandResyncRequested:
+		i.resync(detached, command)
 	default:
 		i.forward(detached, command)
 	}
@@ -57,4 +59,22 @@ func (i *infrastructure) unprotect(ctx workflow.Context, command schemas.Command
 			Resource: &status,
 		})
 	}
+}
+
+// resync has the records made anew, unless a deployment runs, which keeps them.
+func (i *infrastructure) resync(ctx workflow.Context, command schemas.CommandReference) {
+	if i.running != nil {
+		i.outbox.add(ctx, rejected(ctx, command, schemas.Failure{Field: "data", Message: fmt.Sprintf("a deployment of %s runs, and keeps the records itself", i.Scope)}))
+		return
+	}
+	var out activities.ResyncOutput
+	options := operationOptions(ctx, planTimeout, "make the records of "+i.Scope.String()+" anew")
+	in := activities.ResyncInput{Scope: i.Scope, Revision: i.Revision, Stable: i.Stable.Number}
+	if err := workflow.ExecuteActivity(options, activities.NameResync, in).Get(ctx, &out); err != nil {
+		i.outbox.add(ctx, rejected(ctx, command, activities.FailureOf(err)))
+		return
+	}
+	// Where this run has no memory either, numbers go on from what is found.
+	i.Revision = max(i.Revision, out.Revision)
+	i.outbox.add(ctx, commandEvent(command, schemas.StatusCommandAccepted))
 }

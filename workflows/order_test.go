@@ -78,3 +78,18 @@ func TestADestructionOfWhatIsProtectedIsRejected(t *testing.T) {
 	require.Equal(t, []string{"command.accepted", "deployment.started", "command.rejected", "deployment.failed"}, w.told())
 	require.Equal(t, "it is protected; windlass unprotect staging/users db", w.last(t, schemas.StatusCommandRejected).Command.Faults[0].Reason)
 }
+
+func TestRecordsAreMadeAnewBetweenDeployments(t *testing.T) {
+	d := newDeployments(t)
+	d.RegisterActivityWithOptions(func(_ context.Context, in activities.ResyncInput) (activities.ResyncOutput, error) {
+		require.Equal(t, activities.ResyncInput{Scope: users, Revision: 1, Stable: 1}, in)
+		return activities.ResyncOutput{Revision: 7}, nil
+	}, activity.RegisterOptions{Name: activities.NameResync})
+	d.signal(0, command(1))
+	d.signal(30*time.Second, order(2, schemas.CommandResyncRequested))
+	d.signal(5*time.Minute, order(3, schemas.CommandResyncRequested))
+	d.signal(10*time.Minute, command(4))
+	d.serve(t, InfrastructureInput{})
+	require.Equal(t, []string{"command.rejected", "command.accepted"}, d.told())
+	require.Equal(t, 8, d.inputs[1].Revision.Number, "numbers go on from what is found")
+}

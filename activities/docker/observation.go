@@ -4,11 +4,14 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/api/types/volume"
 	"github.com/moby/moby/client"
 	"golang.org/x/sync/errgroup"
 
@@ -22,34 +25,16 @@ import (
 func (p *Provider) Observe(ctx context.Context, scope schemas.Scope) ([]plan.Observed, error) {
 	labels := p.scopeLabels(scope)
 	found := newObservation()
-
-	containers, err := p.listContainers(ctx, "", labels)
+	containers, networks, volumes, err := p.labelled(ctx, labels)
 	if err != nil {
 		return nil, err
 	}
-	networks, err := read(ctx, func(ctx context.Context) (client.NetworkListResult, error) {
-		return p.engine.NetworkList(ctx, client.NetworkListOptions{Filters: labelFilter(labels)})
-	})
-	if err != nil {
-		return nil, engineFault(ctx, "", "list the networks", err)
+	for _, n := range networks {
+		found.object(n.Labels)
 	}
-	volumes, err := read(ctx, func(ctx context.Context) (client.VolumeListResult, error) {
-		return p.engine.VolumeList(ctx, client.VolumeListOptions{Filters: labelFilter(labels)})
-	})
-	if err != nil {
-		return nil, engineFault(ctx, "", "list the volumes", err)
-	}
-
-	for _, n := range networks.Items {
-		if carries(n.Labels, labels) {
-			found.object(n.Labels)
-		}
-	}
-	for _, v := range volumes.Items {
-		if carries(v.Labels, labels) {
-			found.object(v.Labels)
-			found.sighting(v.Labels).retained += retained(v.Labels)
-		}
+	for _, v := range volumes {
+		found.object(v.Labels)
+		found.sighting(v.Labels).retained += retained(v.Labels)
 	}
 	replicas, err := p.observeReplicas(ctx, containers)
 	if err != nil {
@@ -61,6 +46,51 @@ func (p *Provider) Observe(ctx context.Context, scope schemas.Scope) ([]plan.Obs
 		}
 	}
 	return found.resources(), nil
+}
+
+// labelled lists what carries the labels.
+func (p *Provider) labelled(ctx context.Context, labels map[string]string) ([]listed, []network.Summary, []volume.Volume, error) {
+	containers, err := p.listContainers(ctx, "", labels)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	networks, err := read(ctx, func(ctx context.Context) (client.NetworkListResult, error) {
+		return p.engine.NetworkList(ctx, client.NetworkListOptions{Filters: labelFilter(labels)})
+	})
+	if err != nil {
+		return nil, nil, nil, engineFault(ctx, "", "list the networks", err)
+	}
+	volumes, err := read(ctx, func(ctx context.Context) (client.VolumeListResult, error) {
+		return p.engine.VolumeList(ctx, client.VolumeListOptions{Filters: labelFilter(labels)})
+	})
+	if err != nil {
+		return nil, nil, nil, engineFault(ctx, "", "list the volumes", err)
+	}
+	return containers,
+		slices.DeleteFunc(networks.Items, func(n network.Summary) bool { return !carries(n.Labels, labels) }),
+		slices.DeleteFunc(volumes.Items, func(v volume.Volume) bool { return !carries(v.Labels, labels) }), nil
+}
+
+// Scopes implements activities.Provider.
+func (p *Provider) Scopes(ctx context.Context) ([]schemas.Scope, error) {
+	containers, networks, volumes, err := p.labelled(ctx, map[string]string{activities.LabelProvider: p.name})
+	if err != nil {
+		return nil, err
+	}
+	held := map[schemas.Scope]bool{}
+	note := func(labels map[string]string) {
+		held[schemas.Scope{Environment: labels[activities.LabelEnvironment], Infrastructure: labels[activities.LabelInfrastructure]}] = true
+	}
+	for _, c := range containers {
+		note(c.Labels)
+	}
+	for _, n := range networks {
+		note(n.Labels)
+	}
+	for _, v := range volumes {
+		note(v.Labels)
+	}
+	return slices.Collect(maps.Keys(held)), nil
 }
 
 // observeReplicas inspects the containers and checks their health, side by side.
