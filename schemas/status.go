@@ -1,6 +1,9 @@
 package schemas
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // The types of status event. Each is published on a subject that repeats
 // environment, infrastructure and the two middle words of the type.
@@ -103,6 +106,17 @@ type Operation struct {
 	// Protected says that the operation would delete or replace the resource, were
 	// that not protected: it leaves it, and only a rollback may run such a plan.
 	Protected bool `json:"protected,omitempty"`
+}
+
+// Why is the cause as a clause of its own: "it is no longer declared", "replica 0 is
+// missing".
+func (o Operation) Why() string {
+	for _, verb := range []string{"is ", "changes ", "adds ", "removes "} {
+		if strings.HasPrefix(o.Cause, verb) {
+			return "it " + o.Cause
+		}
+	}
+	return o.Cause
 }
 
 // Action is what an operation does to its resource.

@@ -124,7 +124,7 @@ func operationLines(head line, answer schemas.PlanAnswer, none string) []line {
 			sentence = append(sentence, span{" with its data", red})
 		}
 		if len(o.Changes) == 0 {
-			sentence = append(sentence, span{": it " + o.Cause, plain})
+			sentence = append(sentence, span{": " + o.Why(), plain})
 		}
 		body = append(body, sentence)
 		for _, c := range o.Changes {

@@ -58,7 +58,7 @@ func (b *board) show(plan activities.PlanOutput) {
 }
 
 func (b *board) began(ctx workflow.Context, o schemas.Operation) {
-	b.states[o.ID] = "runs since " + workflow.Now(ctx).UTC().Format("15:04:05") + " UTC, since it " + o.Cause
+	b.states[o.ID] = "runs since " + workflow.Now(ctx).UTC().Format("15:04:05") + " UTC, since " + o.Why()
 	b.write(ctx)
 }
 

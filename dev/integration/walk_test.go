@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
 	"windlass/schemas"
@@ -34,6 +36,10 @@ const (
 	storyLife = "life"
 	// storyDatabase deploys a database.
 	storyDatabase = "database"
+	// storyReplace replaces the network under two replicas that run.
+	storyReplace = "replace"
+	// storyRollback updates two replicas to a version that never gets healthy.
+	storyRollback = "rollback"
 )
 
 func (s step) String() string {
@@ -107,6 +113,8 @@ func (w *world) unharmed(t *testing.T) []step {
 		moments     []moment
 	}{ // what takes longest comes first
 		{storyLife, "engine", []moment{afterCall}},
+		{storyRollback, "engine", []moment{afterCall}},
+		{storyReplace, "engine", []moment{afterCall}},
 		{storyDatabase, "engine", []moment{beforeCall, afterCall}},
 		{storyDeploy, "engine", []moment{beforeCall}},
 		{storyDeploy, "temporal", []moment{afterCall}},
@@ -138,17 +146,21 @@ func (w *world) walk(t *testing.T, s step, after func()) (reached bool) {
 	environment := newEnvironment(t)
 	scope := scopeOf(environment)
 	var told []string
-	harm := func(revision int, command func(), beginning string, resources []string, objects []string) {
+	end := func(objects []string, events ...string) {
 		t.Helper()
-		if w.harm(t, s, scope, revision, command) {
-			reached = true
-		}
 		if after != nil {
 			after()
 		}
 		requireObjects(t, environment, objects...)
-		told = append(told, deployed(scope, beginning, resources...)...)
+		told = append(told, events...)
 		requireStory(t, w.story(t, scope), told)
+	}
+	harm := func(revision int, command func(), beginning string, resources []string, objects []string) {
+		t.Helper()
+		if w.harm(t, s, scope, revision, schemas.StatusDeploymentSucceeded, command) {
+			reached = true
+		}
+		end(objects, deployed(scope, beginning, resources...)...)
 	}
 
 	if s.story == storyDatabase {
@@ -157,6 +169,25 @@ func (w *world) walk(t *testing.T, s step, after func()) (reached bool) {
 		return reached
 	}
 	all := []string{"backend", "data", "web"}
+	if s.story == storyReplace || s.story == storyRollback {
+		w.harm(t, step{gate: s.gate}, scope, 1, schemas.StatusDeploymentSucceeded, func() { w.deploy(t, scope, walkDocument(scope, 1)) })
+		told = deployed(scope, "creating", all...)
+		made := madeAt(t, environment+".shop.data")
+		if s.story == storyReplace {
+			labelled := strings.Replace(walkDocument(scope, 1), "type: Network", "type: Network, properties: {labels: {v: \"2\"}}", 1)
+			harm(2, func() { w.deploy(t, scope, labelled) }, "replacing", []string{"backend"}, walkObjects)
+			requireConnected(t, environment, "web", environment+".shop.backend")
+		} else {
+			sick := strings.Replace(walkDocument(scope, 2), "path: /healthz, port: 8080}", "path: /nothing-here, port: 8080}, startPeriod: 0s", 1)
+			reached = w.harm(t, s, scope, 2, schemas.StatusDeploymentRolledBack, func() { w.deploy(t, scope, sick) })
+			end(walkObjects, rolledBack(scope, "web")...)
+			for _, c := range containersOf(t, environment, "web") {
+				require.Contains(t, c.Config.Env, "VERSION=1")
+			}
+		}
+		require.Equal(t, made, madeAt(t, environment+".shop.data"), "the volume is another one, and its data is lost")
+		return reached
+	}
 	harm(1, func() { w.deploy(t, scope, walkDocument(scope, 1)) }, "creating", all, walkObjects)
 	if s.story == storyLife {
 		harm(2, func() { w.deploy(t, scope, walkDocument(scope, 2)) }, "updating", []string{"web"}, walkObjects)
@@ -169,9 +200,9 @@ func (w *world) walk(t *testing.T, s step, after func()) (reached bool) {
 }
 
 // harm sends a command, kills the worker at the step, starts another one and waits
-// until the command has succeeded and nothing moves any more. It says whether the
-// step was reached.
-func (w *world) harm(t *testing.T, s step, scope schemas.Scope, revision int, command func()) (reached bool) {
+// until the command has ended as it should and nothing moves any more. It says
+// whether the step was reached.
+func (w *world) harm(t *testing.T, s step, scope schemas.Scope, revision int, ends string, command func()) (reached bool) {
 	t.Helper()
 	for _, trap := range w.gates() {
 		trap.arm(0, beforeCall, nil)
@@ -200,9 +231,34 @@ func (w *world) harm(t *testing.T, s step, scope schemas.Scope, revision int, co
 	if reached {
 		w.startWorker(t)
 	}
-	w.requireEnd(t, scope, revision, schemas.StatusDeploymentSucceeded)
+	w.requireEnd(t, scope, revision, ends)
 	w.settle(t, scope)
 	return reached
+}
+
+// rolledBack lists the events of a deployment that fails at an update and goes back.
+func rolledBack(scope schemas.Scope, resource string) []string {
+	return []string{
+		"command.accepted " + scope.String(), "deployment.started " + scope.String(), "deployment.planned " + scope.String(),
+		"resource.updating " + resource, "resource.failed " + resource, "deployment.failed " + scope.String(),
+		"resource.updating " + resource, "resource.ready " + resource, "deployment.rolledback " + scope.String(),
+	}
+}
+
+// madeAt is when a volume was made.
+func madeAt(t *testing.T, volume string) string {
+	t.Helper()
+	v, err := newEngine(t).VolumeInspect(t.Context(), volume, client.VolumeInspectOptions{})
+	require.NoError(t, err)
+	return v.Volume.CreatedAt
+}
+
+// requireConnected fails unless every container of a resource is on the network.
+func requireConnected(t *testing.T, environment, resource, network string) {
+	t.Helper()
+	for name, c := range containersOf(t, environment, resource) {
+		require.Contains(t, c.NetworkSettings.Networks, network, name)
+	}
 }
 
 func walkDocument(scope schemas.Scope, version int) string {
