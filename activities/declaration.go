@@ -15,7 +15,10 @@ func Declare(document *schemas.Infrastructure, revision int, providers Providers
 	if document == nil {
 		return nil, nil
 	}
-	d := declaration{document: document, revision: revision, providers: providers, done: map[string]*declared{}}
+	d := declaration{document: document, revision: revision, providers: providers, byName: map[string]*schemas.Resource{}, done: map[string]*declared{}}
+	for i := range document.Spec.Resources {
+		d.byName[document.Spec.Resources[i].Name] = &document.Spec.Resources[i]
+	}
 	all := make([]plan.Desired, 0, len(document.Spec.Resources))
 	for i := range document.Spec.Resources {
 		r, err := d.resource(&document.Spec.Resources[i])
@@ -31,6 +34,7 @@ type declaration struct {
 	document  *schemas.Infrastructure
 	revision  int
 	providers Providers
+	byName    map[string]*schemas.Resource
 	done      map[string]*declared
 }
 
@@ -50,7 +54,7 @@ func (d *declaration) resource(r *schemas.Resource) (*declared, error) {
 		return nil, at(err, r.Name, "provider")
 	}
 	properties, err := r.Resolved(func(reference schemas.Reference) (string, error) {
-		target := d.document.Resource(reference.Namespace)
+		target := d.byName[reference.Namespace]
 		if target == nil {
 			return "", &Fault{Kind: Invalid, Resource: r.Name, Message: fmt.Sprintf("%s names no resource", reference)}
 		}
