@@ -46,7 +46,7 @@ func (p Providers) Get(name string) (Provider, error) {
 func (a *Activities) Register(r worker.ActivityRegistry) {
 	for name, function := range map[string]any{
 		NamePlan: a.Plan, NamePull: a.Pull, NameApply: a.Apply,
-		NameDelete: a.Delete, NamePublish: a.Publish, NameReject: a.Reject, NameUnprotect: a.Unprotect,
+		NameDelete: a.Delete, NameBatch: a.Batch, NamePublish: a.Publish, NameReject: a.Reject, NameUnprotect: a.Unprotect,
 		NameDrift: a.Drift, NameWatch: a.Watch, NameResync: a.Resync,
 	} {
 		r.RegisterActivityWithOptions(function, activity.RegisterOptions{Name: name})
@@ -175,13 +175,18 @@ func (a *Activities) document(ctx context.Context, r Revision) (*schemas.Infrast
 	return revision.Infrastructure, nil
 }
 
-// declared returns one resource of a revision, with its provider and secrets.
-func (a *Activities) declared(ctx context.Context, r Revision, name string) (plan.Desired, Provider, error) {
+// desired returns the resources of a revision.
+func (a *Activities) desired(ctx context.Context, r Revision) ([]plan.Desired, error) {
 	document, err := a.document(ctx, r)
 	if err != nil {
-		return plan.Desired{}, nil, err
+		return nil, err
 	}
-	all, err := Declare(document, r.Number, a.Planner.Providers)
+	return Declare(document, r.Number, a.Planner.Providers)
+}
+
+// declared returns one resource of a revision, with its provider.
+func (a *Activities) declared(ctx context.Context, r Revision, name string) (plan.Desired, Provider, error) {
+	all, err := a.desired(ctx, r)
 	if err != nil {
 		return plan.Desired{}, nil, err
 	}

@@ -50,8 +50,18 @@ func (a *Activities) failed(ctx context.Context, revision Revision, secrets Secr
 		// while. What was broken off says nothing, so it is not counted as a failure.
 		return ctx.Err()
 	}
-	failure := schemas.Failure{Kind: kindInternal, Message: secrets.Redact(err.Error())}
-	permanent := activity.GetInfo(ctx).Attempt >= maxAttempts
+	failure, permanent := a.classify(ctx, revision, secrets, err)
+	return temporal.NewApplicationErrorWithOptions(describe(failure), failure.Kind, temporal.ApplicationErrorOptions{
+		NonRetryable: permanent,
+		Details:      []any{failure},
+	})
+}
+
+// classify turns an error into what is told of it, and says whether a retry cannot
+// help. Nothing that was revealed is in it.
+func (a *Activities) classify(ctx context.Context, revision Revision, secrets Secrets, err error) (failure schemas.Failure, permanent bool) {
+	failure = schemas.Failure{Kind: kindInternal, Message: secrets.Redact(err.Error())}
+	permanent = activity.GetInfo(ctx).Attempt >= maxAttempts
 	var fault *Fault
 	if errors.As(err, &fault) {
 		permanent = fault.Kind.Permanent()
@@ -64,10 +74,7 @@ func (a *Activities) failed(ctx context.Context, revision Revision, secrets Secr
 	if fault != nil && fault.Err != nil {
 		a.Logger.Warn("activity failed", "kind", failure.Kind, "resource", failure.Resource, "message", failure.Message, "cause", secrets.Redact(fault.Err.Error()))
 	}
-	return temporal.NewApplicationErrorWithOptions(describe(failure), failure.Kind, temporal.ApplicationErrorOptions{
-		NonRetryable: permanent,
-		Details:      []any{failure},
-	})
+	return failure, permanent
 }
 
 func describe(f schemas.Failure) string {

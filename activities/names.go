@@ -9,6 +9,7 @@ const (
 	NamePull    = "Pull"
 	NameApply   = "Apply"
 	NameDelete  = "Delete"
+	NameBatch   = "Batch"
 	NamePublish = "Publish"
 	NameReject  = "Reject"
 
@@ -82,6 +83,24 @@ type DeleteInput struct {
 	Resource string               `json:"resource"`
 	Type     schemas.ResourceType `json:"type"`
 	Provider string               `json:"provider"`
+}
+
+// BatchInput asks for many operations of one plan, none of which needs another.
+type BatchInput struct {
+	Scope      schemas.Scope       `json:"scope"`
+	Revision   Revision            `json:"revision"`
+	Operations []schemas.Operation `json:"operations"`
+}
+
+// BatchOutput has the result of each operation, in their order.
+type BatchOutput struct {
+	Results []BatchResult `json:"results"`
+}
+
+// BatchResult is how one operation of a batch ended: with outputs, or with a failure.
+type BatchResult struct {
+	Outputs schemas.Outputs  `json:"outputs,omitempty"`
+	Failure *schemas.Failure `json:"failure,omitempty"`
 }
 
 // PublishInput holds status events to publish in order.

@@ -3,7 +3,6 @@ package workflows
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -52,27 +51,6 @@ func TestAnOperationStartsTheMomentItsOwnDependenciesAreDone(t *testing.T) {
 	}
 	require.NoError(t, w.deploy(0))
 	require.Equal(t, []string{"plan 2", "apply a of 2", "apply c of 2", "apply d of 2", "apply b of 2", "apply e of 2"}, w.all())
-}
-
-func TestTheOperationsThatRunAtATimeAreBounded(t *testing.T) {
-	w := newWorld(t)
-	var operations []schemas.Operation
-	for i := range parallelism + 50 {
-		operations = append(operations, create(fmt.Sprintf("r%03d", i)))
-	}
-	w.plans[2] = planOf(schemas.OnFailureRollback, operations...)
-	w.apply = func(context.Context, activities.ApplyInput) error {
-		w.await(t, func() bool {
-			w.mutex.Lock()
-			defer w.mutex.Unlock()
-			return w.most >= parallelism
-		}, "less runs at a time than may")
-		return nil
-	}
-	require.NoError(t, w.deploy(0))
-	require.Equal(t, parallelism, w.most)
-	require.Len(t, w.all(), 1+len(operations))
-	w.requireStory(t)
 }
 
 func TestEveryImageIsThereBeforeAnythingIsTouched(t *testing.T) {

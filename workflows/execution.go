@@ -1,6 +1,7 @@
 package workflows
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -11,88 +12,168 @@ import (
 	"windlass/schemas"
 )
 
-// execution runs the operations of one plan, each in a coroutine of its own that
-// starts when its dependencies are done.
+// execution runs the operations of one plan, each as soon as its dependencies are
+// done. One that is ready is an activity of its own, visible by its name; when more
+// are ready than can run, they go in batches, so that a plan of thousands stays
+// within the limits of a history.
 type execution struct {
 	*deployment
 	plan   activities.PlanOutput
 	target activities.Revision
 	cause  string
-	slots  workflow.Semaphore
-	// done holds, for each operation, a future that is ready when it has ended; its
-	// value is whether it succeeded.
-	done map[string]workflow.Future
+
+	// waits counts the dependencies of each operation that are not done, dependents
+	// are those that wait for it, by the places in the plan.
+	waits      []int
+	dependents [][]int
+	// ready are the places of the operations that can start; those that became so
+	// together are in the order of the plan.
+	ready   []int
+	running int
+	cancel  workflow.CancelFunc
 	// err is the first failure; no operation starts after it.
 	err error
 }
 
+// batchLimit bounds the operations of one batch, whose input and result have to stay
+// far below the payload limit of 2 MB.
+const batchLimit = 250
+
 // run returns the first failure, after every operation that was running has ended.
 func (e *execution) run(ctx workflow.Context) error {
-	ctx, cancel := workflow.WithCancel(ctx)
-	e.slots = workflow.NewSemaphore(ctx, parallelism)
-	e.done = make(map[string]workflow.Future, len(e.plan.Operations))
-	for _, o := range e.plan.Operations {
-		future, settable := workflow.NewFuture(ctx)
-		e.done[o.ID] = future
-		workflow.GoNamed(ctx, o.ID, func(ctx workflow.Context) {
-			err := e.operate(ctx, o)
-			if err != nil && err != errNotStarted {
-				e.failed = append(e.failed, o.Resource)
-			}
-			if err != nil && e.err == nil {
-				e.err = err
-				if e.plan.OnFailure == schemas.OnFailureRollback && !e.rollingBack {
-					cancel() // what still runs will be undone
-				}
-			}
-			settable.Set(err == nil, nil)
-		})
-	}
+	detached, _ := workflow.NewDisconnectedContext(ctx)
+	ctx, e.cancel = workflow.WithCancel(ctx)
+	e.link()
+	e.start(ctx)
 	e.board.doing(ctx, e.plan.Summary)
-	for _, o := range e.plan.Operations {
-		// The futures are set also when the run is cancelled.
-		_ = e.done[o.ID].Get(ctx, nil)
+	_ = workflow.Await(detached, func() bool { return e.running == 0 })
+	if e.err == nil {
+		return ctx.Err()
 	}
 	return e.err
 }
 
-// operate waits for the dependencies and runs one operation. An operation that
-// does not start because of another's failure is no failure itself.
-func (e *execution) operate(ctx workflow.Context, o schemas.Operation) error {
-	for _, dependency := range o.DependsOn {
-		var succeeded bool
-		if err := e.done[dependency].Get(ctx, &succeeded); err != nil {
-			return err
-		}
-		if !succeeded {
-			return errNotStarted
-		}
+// start begins what is ready, as far as there is room.
+func (e *execution) start(ctx workflow.Context) {
+	for e.err == nil && ctx.Err() == nil && len(e.ready) > 0 && e.running < parallelism {
+		places := e.take()
+		e.touched = true
+		e.running++
+		workflow.GoNamed(ctx, e.plan.Operations[places[0]].ID, func(ctx workflow.Context) {
+			e.perform(ctx, places)
+			e.running--
+			if e.err != nil && e.plan.OnFailure == schemas.OnFailureRollback && !e.rollingBack {
+				e.cancel() // what still runs will be undone
+			}
+			e.start(ctx)
+		})
 	}
-	if !o.Action.Moves() || !e.rollingBack && slices.Contains(e.skipped, o.Resource) {
-		return nil
-	}
-	if err := e.slots.Acquire(ctx, 1); err != nil {
-		return err
-	}
-	defer e.slots.Release(1)
-	if e.err != nil {
-		return errNotStarted
-	}
-	if ctx.Err() != nil {
-		return ctx.Err()
-	}
-	e.touched = true
-	e.began(ctx, o)
-	outputs, err := e.execute(ctx, o)
-	err = timedOut(o, err)
-	e.ended(ctx, o, outputs, err)
-	return err
 }
 
-// errNotStarted marks an operation that was left out because another one failed.
-var errNotStarted = temporal.NewNonRetryableApplicationError("not started, since another operation failed", "NotStarted", nil)
+// link finds out what waits for what, and what is ready.
+func (e *execution) link() {
+	operations := e.plan.Operations
+	e.waits, e.dependents = make([]int, len(operations)), make([][]int, len(operations))
+	places := make(map[string]int, len(operations))
+	for i, o := range operations {
+		places[o.ID] = i
+	}
+	for i, o := range operations {
+		for _, dependency := range o.DependsOn {
+			e.waits[i]++
+			at := places[dependency]
+			e.dependents[at] = append(e.dependents[at], i)
+		}
+	}
+	for i, o := range operations {
+		if len(o.DependsOn) == 0 {
+			e.release(i)
+		}
+	}
+	slices.Sort(e.ready)
+}
 
-func (e *execution) execute(ctx workflow.Context, o schemas.Operation) (schemas.Outputs, error) {
+// release makes an operation ready whose dependencies are done. One that moves
+// nothing is done with that.
+func (e *execution) release(i int) {
+	o := e.plan.Operations[i]
+	if o.Action.Moves() && (e.rollingBack || !slices.Contains(e.skipped, o.Resource)) {
+		e.ready = append(e.ready, i)
+		return
+	}
+	e.finish(i)
+}
+
+// finish releases what waited for an operation that is done.
+func (e *execution) finish(i int) {
+	for _, dependent := range e.dependents[i] {
+		if e.waits[dependent]--; e.waits[dependent] == 0 {
+			e.release(dependent)
+		}
+	}
+}
+
+// take picks what runs next: one operation, or a batch when more are ready than can
+// run one by one. An operation with a timeout of its own is never in a batch.
+func (e *execution) take() []int {
+	n := 1
+	if len(e.ready) > parallelism {
+		most := min(batchLimit, len(e.ready)/batches)
+		for n < most && e.plan.Operations[e.ready[0]].Timeout == 0 && e.plan.Operations[e.ready[n]].Timeout == 0 {
+			n++
+		}
+	}
+	taken := slices.Clone(e.ready[:n])
+	e.ready = slices.Delete(e.ready, 0, n)
+	return taken
+}
+
+// perform runs operations to their end.
+func (e *execution) perform(ctx workflow.Context, places []int) {
+	operations := make([]schemas.Operation, len(places))
+	for i, place := range places {
+		operations[i] = e.plan.Operations[place]
+		e.began(ctx, operations[i])
+	}
+	results, err := e.execute(ctx, operations)
+	released := len(e.ready)
+	defer func() { slices.Sort(e.ready[released:]) }()
+	for i, place := range places {
+		o, failure := operations[i], err
+		var outputs schemas.Outputs
+		if err == nil {
+			outputs = results[i].Outputs
+			if f := results[i].Failure; f != nil {
+				failure = temporal.NewNonRetryableApplicationError(f.Message, f.Kind, nil, *f)
+			}
+		}
+		failure = timedOut(o, failure)
+		e.ended(ctx, o, outputs, failure)
+		if failure == nil {
+			e.finish(place)
+			continue
+		}
+		e.failed = append(e.failed, o.Resource)
+		if e.err == nil {
+			e.err = failure
+		}
+	}
+}
+
+// execute runs one operation by an activity of its own, more by a batch.
+func (e *execution) execute(ctx workflow.Context, operations []schemas.Operation) ([]activities.BatchResult, error) {
+	if len(operations) == 1 {
+		outputs, err := e.executeOne(ctx, operations[0])
+		return []activities.BatchResult{{Outputs: outputs}}, err
+	}
+	summary := fmt.Sprintf("%d operations, from %s on", len(operations), operations[0].ID)
+	var out activities.BatchOutput
+	in := activities.BatchInput{Scope: e.Command.Scope, Revision: e.target, Operations: operations}
+	err := workflow.ExecuteActivity(operationOptions(ctx, operationTimeout, summary), activities.NameBatch, in).Get(ctx, &out)
+	return out.Results, err
+}
+
+func (e *execution) executeOne(ctx workflow.Context, o schemas.Operation) (schemas.Outputs, error) {
 	scope := e.Command.Scope
 	ctx = operationOptions(ctx, operationTimeout, string(o.Action)+" "+o.Resource+" ("+string(o.Type)+")")
 	if o.Timeout > 0 {

@@ -23,6 +23,9 @@ const (
 	// Providers bound what their host can take by themselves; this one keeps a
 	// workflow far below Temporal's limit of 2,000 pending activities.
 	parallelism = 100
+	// batches is how many batches are made of what is ready at least, so that they
+	// run side by side.
+	batches = 8
 )
 
 // retries waits out what a retry can mend, without limit: the activity decides

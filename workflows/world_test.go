@@ -35,6 +35,7 @@ type world struct {
 	rejected  []activities.RejectInput
 	running   int
 	most      int
+	batches   [][]string
 
 	apply   func(ctx context.Context, in activities.ApplyInput) error
 	pull    func(in activities.PullInput) error
@@ -51,6 +52,7 @@ func newWorld(t *testing.T) *world {
 	for name, function := range map[string]any{
 		activities.NamePlan: w.planning, activities.NamePull: w.pulling, activities.NameApply: w.applying,
 		activities.NameDelete: w.deleting, activities.NamePublish: w.publishing, activities.NameReject: w.rejecting,
+		activities.NameBatch: w.batching,
 	} {
 		w.RegisterActivityWithOptions(function, activity.RegisterOptions{Name: name})
 	}
@@ -108,6 +110,33 @@ func (w *world) applying(ctx context.Context, in activities.ApplyInput) (activit
 	}
 	w.note("apply " + in.Resource + " of " + string(rune('0'+in.Revision.Number)))
 	return activities.ApplyOutput{Outputs: schemas.Outputs{"name": "users-" + in.Resource}}, nil
+}
+
+// batching does what the operations of a batch would do by themselves.
+func (w *world) batching(ctx context.Context, in activities.BatchInput) (activities.BatchOutput, error) {
+	var out activities.BatchOutput
+	var ids []string
+	for _, o := range in.Operations {
+		ids = append(ids, o.ID)
+		var result activities.BatchResult
+		var err error
+		if o.Action == schemas.ActionDelete {
+			err = w.deleting(ctx, activities.DeleteInput{Resource: o.Resource})
+		} else {
+			var applied activities.ApplyOutput
+			applied, err = w.applying(ctx, activities.ApplyInput{Revision: in.Revision, Resource: o.Resource})
+			result.Outputs = applied.Outputs
+		}
+		if err != nil {
+			failure := activities.FailureOf(err)
+			result.Failure = &failure
+		}
+		out.Results = append(out.Results, result)
+	}
+	w.mutex.Lock()
+	defer w.mutex.Unlock()
+	w.batches = append(w.batches, ids)
+	return out, nil
 }
 
 func (w *world) deleting(_ context.Context, in activities.DeleteInput) error {
