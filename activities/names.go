@@ -1,6 +1,10 @@
 package activities
 
-import "windlass/schemas"
+import (
+	"slices"
+
+	"windlass/schemas"
+)
 
 // The names of the activities in Temporal. They are given at registration, so that
 // renaming a Go function renames nothing in histories.
@@ -55,6 +59,11 @@ type PlanOutput struct {
 	// Drift is that of the document.
 	Drift   *schemas.Drift `json:"drift,omitempty"`
 	Summary string         `json:"summary"`
+}
+
+// Moves says whether the plan changes anything.
+func (p PlanOutput) Moves() bool {
+	return slices.ContainsFunc(p.Operations, func(o schemas.Operation) bool { return o.Action.Moves() })
 }
 
 // PullInput asks for one image that a resource of a revision runs.

@@ -25,19 +25,16 @@ func NewPublisher(js jetstream.JetStream, records *Records) *Publisher {
 	return &Publisher{js: js, records: records}
 }
 
-// Publish publishes the events in order and waits for each to be stored. It stops
-// at the first that fails; calling it again with the same events repeats none,
-// since their ids are the same.
+// Publish publishes the events in order, waits for each to be stored, and then brings
+// the records up to date. It stops at the first that fails; calling it again with the
+// same events repeats none, since their ids are the same.
 func (p *Publisher) Publish(ctx context.Context, batch []schemas.Event) error {
 	for _, status := range batch {
 		if err := p.publish(ctx, status); err != nil {
 			return err
 		}
-		if err := p.records.Apply(ctx, status); err != nil {
-			return err
-		}
 	}
-	return nil
+	return p.records.Apply(ctx, batch...)
 }
 
 func (p *Publisher) publish(ctx context.Context, status schemas.Event) error {

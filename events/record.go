@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"golang.org/x/sync/errgroup"
 
 	"windlass/schemas"
 )
@@ -27,29 +28,50 @@ func OpenRecords(ctx context.Context, js jetstream.JetStream) (*Records, error) 
 	return &Records{bucket: bucket}, nil
 }
 
-// Apply brings the record that an event concerns up to date. An event older than
-// the record changes nothing, so applying one twice is harmless.
-func (r *Records) Apply(ctx context.Context, e schemas.Event) error {
-	switch {
-	case e.Deployment != nil:
-		key := revisionKey(e.Deployment.Scope, e.Deployment.Revision)
-		err := update(ctx, r.bucket, key, func(old *schemas.RevisionRecord) *schemas.RevisionRecord {
-			return revisionRecord(old, e)
-		})
-		if err != nil {
-			return err
+// applyParallelism bounds the records that are written at a time.
+const applyParallelism = 16
+
+// Apply brings the records that the events concern up to date, each record once. An
+// event older than its record changes nothing, so applying one twice is harmless.
+func (r *Records) Apply(ctx context.Context, batch ...schemas.Event) error {
+	var deployments, resources = map[schemas.Scope][]schemas.Event{}, map[string][]schemas.Event{}
+	revisions := map[string][]schemas.Event{}
+	for _, e := range batch {
+		switch {
+		case e.Deployment != nil:
+			deployments[e.Deployment.Scope] = append(deployments[e.Deployment.Scope], e)
+			key := revisionKey(e.Deployment.Scope, e.Deployment.Revision)
+			revisions[key] = append(revisions[key], e)
+		case e.Resource != nil && e.Type != schemas.StatusResourceUnprotected:
+			key := scopeTokens(e.Resource.Scope) + "." + e.Resource.Resource
+			resources[key] = append(resources[key], e)
 		}
-		key = scopeTokens(e.Deployment.Scope)
-		return update(ctx, r.bucket, key, func(old *schemas.InfrastructureRecord) *schemas.InfrastructureRecord {
-			return infrastructureRecord(old, e)
-		})
-	case e.Resource != nil && e.Type != schemas.StatusResourceUnprotected:
-		key := scopeTokens(e.Resource.Scope) + "." + e.Resource.Resource
-		return update(ctx, r.bucket, key, func(old *schemas.ResourceRecord) *schemas.ResourceRecord {
-			return resourceRecord(old, e)
-		})
 	}
-	return nil
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(applyParallelism)
+	for scope, events := range deployments {
+		group.Go(func() error { return follow(ctx, r.bucket, scopeTokens(scope), events, infrastructureRecord) })
+	}
+	for key, events := range revisions {
+		group.Go(func() error { return follow(ctx, r.bucket, key, events, revisionRecord) })
+	}
+	for key, events := range resources {
+		group.Go(func() error { return follow(ctx, r.bucket, key, events, resourceRecord) })
+	}
+	return group.Wait()
+}
+
+// follow replaces a record by what the events make of it, one after the other.
+func follow[T any](ctx context.Context, bucket jetstream.KeyValue, key string, events []schemas.Event, next func(old *T, e schemas.Event) *T) error {
+	return update(ctx, bucket, key, func(old *T) *T {
+		var changed *T
+		for _, e := range events {
+			if n := next(old, e); n != nil {
+				old, changed = n, n
+			}
+		}
+		return changed
+	})
 }
 
 // update replaces a record by what change makes of it (nil: no change), again

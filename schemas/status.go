@@ -66,6 +66,8 @@ type DeploymentStatus struct {
 	// Operations are what the plan does, in deployment.planned; operations that
 	// change nothing are left out.
 	Operations []Operation `json:"operations,omitempty"`
+	// Summary stands for the operations where there are too many to list.
+	Summary string `json:"summary,omitempty"`
 	// Unchanged counts the resources that stay as they are, in deployment.planned.
 	Unchanged int `json:"unchanged,omitempty"`
 	// Error says why, in deployment.failed, rolledback and cancelled.

@@ -94,6 +94,9 @@ func deploymentDetail(e schemas.Event) string {
 
 // planWords counts the operations of a plan.
 func planWords(d schemas.DeploymentStatus) string {
+	if d.Summary != "" {
+		return d.Summary
+	}
 	counts := map[schemas.Action]int{schemas.ActionNone: d.Unchanged}
 	for _, o := range d.Operations {
 		counts[o.Action]++

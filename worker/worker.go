@@ -65,7 +65,7 @@ func dial(ctx context.Context, c Config) (client.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	temporal, err := client.DialContext(ctx, client.Options{
-		HostPort: c.TemporalAddress, Namespace: c.Namespace, Identity: "windlass-worker",
+		HostPort: c.TemporalAddress, Namespace: c.Namespace, Identity: "windlass-worker", DataConverter: DataConverter(),
 		Logger: log.NewStructuredLogger(c.Logger),
 	})
 	if err != nil {

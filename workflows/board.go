@@ -21,6 +21,8 @@ type board struct {
 	phase  string
 	lines  []string
 	states map[string]string
+	// shown are the operations that have a line.
+	shown map[string]bool
 }
 
 func newBoard(in DeployInput) *board {
@@ -44,12 +46,16 @@ func (b *board) doing(ctx workflow.Context, phase string) {
 
 // show lists the operations of a plan as waiting.
 func (b *board) show(plan activities.PlanOutput) {
-	b.lines = nil
+	b.lines, b.shown = nil, map[string]bool{}
 	for _, o := range plan.Operations {
 		if !o.Action.Moves() {
 			continue
 		}
 		b.lines = append(b.lines, o.ID)
+		if len(b.lines) > maxLines {
+			continue
+		}
+		b.shown[o.ID] = true
 		b.states[o.ID] = "waits"
 		if len(o.DependsOn) > 0 {
 			b.states[o.ID] = "waits for " + strings.Join(o.DependsOn, ", ")
@@ -58,11 +64,17 @@ func (b *board) show(plan activities.PlanOutput) {
 }
 
 func (b *board) began(ctx workflow.Context, o schemas.Operation) {
+	if !b.shown[o.ID] {
+		return
+	}
 	b.states[o.ID] = "runs since " + workflow.Now(ctx).UTC().Format("15:04:05") + " UTC, since " + o.Why()
 	b.write(ctx)
 }
 
 func (b *board) ended(ctx workflow.Context, o schemas.Operation, err error) {
+	if !b.shown[o.ID] {
+		return
+	}
 	b.states[o.ID] = "done"
 	if err != nil {
 		b.states[o.ID] = "failed: " + activities.FailureOf(err).Message

@@ -136,7 +136,7 @@ func (d *deployment) plan(ctx workflow.Context, target activities.Revision) (act
 		if !d.rollingBack && (d.approved == "" || plan.Fingerprint != d.approved) {
 			d.tell(ctx, schemas.StatusDeploymentPlanned, status)
 		}
-		if !plan.Approval || len(status.Operations) == 0 || d.rollingBack || d.Heal || d.touched || plan.Fingerprint == d.approved {
+		if !plan.Approval || !plan.Moves() || d.rollingBack || d.Heal || d.touched || plan.Fingerprint == d.approved {
 			return plan, nil
 		}
 		if _, err := d.decide(ctx, "the plan waits for approval: "+plan.Summary, nil, schemas.DecisionApprove); err != nil {
@@ -146,6 +146,10 @@ func (d *deployment) plan(ctx workflow.Context, target activities.Revision) (act
 	}
 }
 
+// listedOperations bounds the operations in deployment.planned, which has to stay far
+// below the 1 MB that NATS takes.
+const listedOperations = 1000
+
 func planned(plan activities.PlanOutput) schemas.DeploymentStatus {
 	var status schemas.DeploymentStatus
 	for _, o := range plan.Operations {
@@ -154,6 +158,9 @@ func planned(plan activities.PlanOutput) schemas.DeploymentStatus {
 		} else {
 			status.Operations = append(status.Operations, o)
 		}
+	}
+	if len(status.Operations) > listedOperations {
+		status.Operations, status.Summary = nil, plan.Summary
 	}
 	return status
 }

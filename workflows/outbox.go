@@ -10,9 +10,28 @@ import (
 	"windlass/schemas"
 )
 
-// publishBatch bounds the events in one publish activity, whose input has to stay
-// far below the payload limit of 2 MB: an event with evidence has up to 15 KB.
-const publishBatch = 50
+// A publish activity's input has to stay far below the payload limit of 2 MB. An
+// event has some 500 bytes, and one with evidence up to 15 KB, as much as
+// evidenceWeight others.
+const (
+	publishBatch   = 400
+	evidenceWeight = 30
+)
+
+// fitting is how many of the events make one batch.
+func fitting(pending []schemas.Event) int {
+	weight := 0
+	for n, e := range pending {
+		weight++
+		if e.Resource != nil && e.Resource.Error != nil || e.Deployment != nil {
+			weight += evidenceWeight
+		}
+		if n > 0 && weight > publishBatch {
+			return n
+		}
+	}
+	return len(pending)
+}
 
 // outbox publishes the events of one run in order. Workflow code never waits for
 // the bus, except that a run does not end before flush returned.
@@ -38,7 +57,7 @@ func (o *outbox) drain(ctx workflow.Context) {
 		if err := workflow.Await(ctx, func() bool { return len(o.pending) > 0 }); err != nil {
 			return
 		}
-		n := min(len(o.pending), publishBatch)
+		n := fitting(o.pending)
 		batch := o.pending[:n:n]
 		o.pending = o.pending[n:]
 		o.publishing = true

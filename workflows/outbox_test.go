@@ -79,3 +79,13 @@ func TestBatchesStayFarBelowThePayloadLimit(t *testing.T) {
 	require.Len(t, w.told(), 3+2*120+1)
 	w.requireStory(t)
 }
+
+func TestABatchOfEventsIsBoundedByWhatItHolds(t *testing.T) {
+	plain := schemas.Event{Resource: &schemas.ResourceStatus{}}
+	evidence := schemas.Event{Resource: &schemas.ResourceStatus{Error: &schemas.Failure{}}}
+	repeated := func(e schemas.Event, n int) []schemas.Event { return slices.Repeat([]schemas.Event{e}, n) }
+	require.Equal(t, 3, fitting(repeated(plain, 3)))
+	require.Equal(t, publishBatch, fitting(repeated(plain, 2000)))
+	require.Equal(t, publishBatch/(1+evidenceWeight), fitting(repeated(evidence, 2000)))
+	require.Equal(t, 1, fitting(repeated(evidence, 1)))
+}
