@@ -175,27 +175,25 @@ func (a *Activities) document(ctx context.Context, r Revision) (*schemas.Infrast
 	return revision.Infrastructure, nil
 }
 
-// desired returns the resources of a revision.
-func (a *Activities) desired(ctx context.Context, r Revision) ([]plan.Desired, error) {
+// desired returns the resources of a revision that have one of the names.
+func (a *Activities) desired(ctx context.Context, r Revision, names ...string) ([]plan.Desired, error) {
 	document, err := a.document(ctx, r)
-	if err != nil {
+	if document == nil || err != nil {
 		return nil, err
 	}
-	return Declare(document, r.Number, a.Planner.Providers)
+	return declareSome(document, r.Number, a.Planner.Providers, names)
 }
 
 // declared returns one resource of a revision, with its provider.
 func (a *Activities) declared(ctx context.Context, r Revision, name string) (plan.Desired, Provider, error) {
-	all, err := a.desired(ctx, r)
+	found, err := a.desired(ctx, r, name)
 	if err != nil {
 		return plan.Desired{}, nil, err
 	}
-	for _, d := range all {
-		if d.Resource == name {
-			return d, a.Planner.Providers[d.Provider], nil
-		}
+	if len(found) == 0 {
+		return plan.Desired{}, nil, &Fault{Kind: NotFound, Resource: name, Message: fmt.Sprintf("is not declared in revision %d", r.Number)}
 	}
-	return plan.Desired{}, nil, &Fault{Kind: NotFound, Resource: name, Message: fmt.Sprintf("is not declared in revision %d", r.Number)}
+	return found[0], a.Planner.Providers[found[0].Provider], nil
 }
 
 // Pull makes one image available.

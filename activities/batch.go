@@ -21,7 +21,11 @@ func (a *Activities) Batch(ctx context.Context, in BatchInput) (BatchOutput, err
 	p := startPulse(ctx, fmt.Sprintf("%d operations", len(in.Operations)))
 	defer p.stop()
 	secrets := a.Vault.Open(in.Scope)
-	desired, err := a.desired(ctx, in.Revision)
+	names := make([]string, len(in.Operations))
+	for i, o := range in.Operations {
+		names[i] = o.Resource
+	}
+	desired, err := a.desired(ctx, in.Revision, names...)
 	if err != nil {
 		return BatchOutput{}, a.failed(ctx, in.Revision, secrets, err)
 	}

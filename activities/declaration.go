@@ -15,19 +15,33 @@ func Declare(document *schemas.Infrastructure, revision int, providers Providers
 	if document == nil {
 		return nil, nil
 	}
+	names := make([]string, len(document.Spec.Resources))
+	for i, r := range document.Spec.Resources {
+		names[i] = r.Name
+	}
+	return declareSome(document, revision, providers, names)
+}
+
+// declareSome is Declare for the resources of those names. A name that is not in the
+// document is left out.
+func declareSome(document *schemas.Infrastructure, revision int, providers Providers, names []string) ([]plan.Desired, error) {
 	d := declaration{document: document, revision: revision, providers: providers, byName: map[string]*schemas.Resource{}, done: map[string]*declared{}}
 	for i := range document.Spec.Resources {
 		d.byName[document.Spec.Resources[i].Name] = &document.Spec.Resources[i]
 	}
-	all := make([]plan.Desired, 0, len(document.Spec.Resources))
-	for i := range document.Spec.Resources {
-		r, err := d.resource(&document.Spec.Resources[i])
+	some := make([]plan.Desired, 0, len(names))
+	for _, name := range names {
+		declares := d.byName[name]
+		if declares == nil {
+			continue
+		}
+		r, err := d.resource(declares)
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, r.desired)
+		some = append(some, r.desired)
 	}
-	return all, nil
+	return some, nil
 }
 
 type declaration struct {

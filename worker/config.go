@@ -32,6 +32,8 @@ type Config struct {
 	// that provider's defaults.
 	DockerHost    string
 	PostgresImage string
+	// Providers are there beside "docker", by name; may be nil.
+	Providers activities.Providers
 	// Approvals are the environments in which somebody has to approve every plan
 	// before it runs, whatever documents say.
 	Approvals []string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -54,7 +55,9 @@ func Run(ctx context.Context, c Config) error {
 	}
 	defer func() { _ = engine.Close() }()
 
-	w, err := assemble(ctx, c, conn, temporal, vault, activities.Providers{"docker": engine})
+	providers := activities.Providers{"docker": engine}
+	maps.Copy(providers, c.Providers)
+	w, err := assemble(ctx, c, conn, temporal, vault, providers)
 	if err != nil {
 		return err
 	}

@@ -13,9 +13,9 @@ import (
 )
 
 // execution runs the operations of one plan, each as soon as its dependencies are
-// done. One that is ready is an activity of its own, visible by its name; when more
-// are ready than can run, they go in batches, so that a plan of thousands stays
-// within the limits of a history.
+// done. Each is an activity of its own, visible by its name; in a large plan those
+// that are ready together go in batches, so that thousands stay within the limits of
+// a history and the pace of one workflow.
 type execution struct {
 	*deployment
 	plan   activities.PlanOutput
@@ -30,7 +30,9 @@ type execution struct {
 	// together are in the order of the plan.
 	ready   []int
 	running int
-	cancel  workflow.CancelFunc
+	// large says that the plan runs in batches.
+	large  bool
+	cancel workflow.CancelFunc
 	// err is the first failure; no operation starts after it.
 	err error
 }
@@ -55,7 +57,7 @@ func (e *execution) run(ctx workflow.Context) error {
 
 // start begins what is ready, as far as there is room.
 func (e *execution) start(ctx workflow.Context) {
-	for e.err == nil && ctx.Err() == nil && len(e.ready) > 0 && e.running < parallelism {
+	for e.err == nil && ctx.Err() == nil && len(e.ready) > 0 && e.room() > 0 {
 		places := e.take()
 		e.touched = true
 		e.running++
@@ -73,6 +75,13 @@ func (e *execution) start(ctx workflow.Context) {
 // link finds out what waits for what, and what is ready.
 func (e *execution) link() {
 	operations := e.plan.Operations
+	moving := 0
+	for _, o := range operations {
+		if o.Action.Moves() {
+			moving++
+		}
+	}
+	e.large = moving > largePlan
 	e.waits, e.dependents = make([]int, len(operations)), make([][]int, len(operations))
 	places := make(map[string]int, len(operations))
 	for i, o := range operations {
@@ -113,12 +122,14 @@ func (e *execution) finish(i int) {
 	}
 }
 
-// take picks what runs next: one operation, or a batch when more are ready than can
-// run one by one. An operation with a timeout of its own is never in a batch.
+// take picks what runs next: one operation, or in a large plan a share of all that
+// are ready, so that each batch that can start gets one. An operation with a timeout
+// of its own is never in a batch.
 func (e *execution) take() []int {
 	n := 1
-	if len(e.ready) > parallelism {
-		most := min(batchLimit, len(e.ready)/batches)
+	if e.large {
+		share := (len(e.ready) + e.room() - 1) / e.room()
+		most := min(batchLimit, share)
 		for n < most && e.plan.Operations[e.ready[0]].Timeout == 0 && e.plan.Operations[e.ready[n]].Timeout == 0 {
 			n++
 		}
@@ -126,6 +137,14 @@ func (e *execution) take() []int {
 	taken := slices.Clone(e.ready[:n])
 	e.ready = slices.Delete(e.ready, 0, n)
 	return taken
+}
+
+// room is how many more activities can run.
+func (e *execution) room() int {
+	if e.large {
+		return batches - e.running
+	}
+	return parallelism - e.running
 }
 
 // perform runs operations to their end.

@@ -21,9 +21,9 @@ func creates(n int, after ...string) []schemas.Operation {
 	return operations
 }
 
-func TestAsManyOperationsRunAtATimeAsMay(t *testing.T) {
+func TestOperationsThatAreReadyRunSideBySide(t *testing.T) {
 	w := newWorld(t)
-	w.plans[2] = planOf(schemas.OnFailureRollback, creates(parallelism)...)
+	w.plans[2] = planOf(schemas.OnFailureRollback, creates(parallelism+20)...)
 	w.apply = func(context.Context, activities.ApplyInput) error {
 		w.await(t, func() bool {
 			w.mutex.Lock()
@@ -38,7 +38,7 @@ func TestAsManyOperationsRunAtATimeAsMay(t *testing.T) {
 	w.requireStory(t)
 }
 
-func TestMoreOperationsThanCanRunGoInBatches(t *testing.T) {
+func TestALargePlanRunsInBatches(t *testing.T) {
 	w := newWorld(t)
 	operations := append(creates(3000, "first"), create("first"))
 	last := create("last")

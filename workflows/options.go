@@ -23,9 +23,10 @@ const (
 	// Providers bound what their host can take by themselves; this one keeps a
 	// workflow far below Temporal's limit of 2,000 pending activities.
 	parallelism = 100
-	// batches is how many batches are made of what is ready at least, so that they
-	// run side by side.
-	batches = 8
+	// largePlan is from how many operations on a plan runs in batches, and batches is
+	// how many of them run at a time.
+	largePlan = 200
+	batches   = 8
 )
 
 // retries waits out what a retry can mend, without limit: the activity decides

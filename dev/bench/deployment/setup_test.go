@@ -68,6 +68,11 @@ func start(b *testing.B) *bench {
 // by a proxy that notes when the first one came.
 func (s *bench) startWorker(b *testing.B) {
 	b.Helper()
+	s.startWorkerWith(b, func(*worker.Config) {})
+}
+
+func (s *bench) startWorkerWith(b *testing.B, change func(*worker.Config)) {
+	b.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	config := worker.Config{
@@ -75,6 +80,7 @@ func (s *bench) startWorker(b *testing.B) {
 		MasterKeyFile: masterKey(b), DockerHost: "unix://" + s.proxy(b), Logger: slog.New(slog.DiscardHandler),
 		Ready: func() { close(ready) },
 	}
+	change(&config)
 	go func() { ended <- worker.Run(ctx, config) }()
 	select {
 	case <-ready:
