@@ -20,7 +20,7 @@ build: ## build windlass, windlass-worker and windlass-dev into bin/
 	@go build -v -o bin/ ./cmd/... 2>&1 | $(COUNT)
 
 dev: build engine ## run NATS, Temporal, its web UI and a worker in one process
-	@go run ./dev/images/cmd users fixture postgres
+	@go run ./dev/images/cmd users fixture postgres redis
 	@bin/windlass-dev --postgres-image 'windlass.local/postgres:{version}'
 
 demo: build engine ## deploy the users service, kill the worker, destroy everything (KEEP=1 leaves it running)
