@@ -30,7 +30,7 @@ func (p *Provider) Images(declared plan.Desired) ([]activities.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		image, err := p.databaseImage(declared.Resource, d)
+		engine, err := p.databaseEngine(declared.Resource, d)
 		if err != nil {
 			return nil, err
 		}
@@ -38,7 +38,7 @@ func (p *Provider) Images(declared plan.Desired) ([]activities.Image, error) {
 		if policy == "" {
 			policy = schemas.PullIfNotPresent
 		}
-		return []activities.Image{{Reference: image, Policy: policy, Credentials: d.RegistryCredentials, Field: databaseImageField}}, nil
+		return []activities.Image{{Reference: engine.image(d.Version), Policy: policy, Credentials: d.RegistryCredentials, Field: databaseImageField}}, nil
 	default:
 		return nil, nil
 	}

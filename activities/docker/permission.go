@@ -3,6 +3,7 @@ package docker
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,7 +22,7 @@ func (p *Provider) Permit(desired plan.Desired, observed plan.Observed) error {
 	case schemas.TypeStorage:
 		return permitStorage(desired, observed)
 	case schemas.TypeDatabase:
-		return permitDatabase(desired, observed)
+		return p.permitDatabase(desired, observed)
 	default:
 		return nil
 	}
@@ -43,7 +44,7 @@ func permitStorage(d plan.Desired, o plan.Observed) error {
 
 // permitDatabase refuses what the data on the volume does not go along with. What
 // the labels do not tell, because somebody wrote them by hand, is permitted.
-func permitDatabase(d plan.Desired, o plan.Observed) error {
+func (p *Provider) permitDatabase(d plan.Desired, o plan.Observed) error {
 	after, err := decode[schemas.Database](d)
 	if err != nil {
 		return err
@@ -55,44 +56,49 @@ func permitDatabase(d plan.Desired, o plan.Observed) error {
 	refuse := func(property, message, hint string) error {
 		return &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: "properties." + property, Message: message, Hint: hint}
 	}
-	nameBefore, userBefore := databaseNames(o.Resource, before)
-	name, user := databaseNames(d.Resource, after)
-	is, wanted := cmp.Or(before.Retention, schemas.RetentionDelete), cmp.Or(after.Retention, schemas.RetentionDelete)
-	switch {
-	case before.Engine != after.Engine:
+	if before.Engine != after.Engine {
 		return refuse("engine", fmt.Sprintf("%s cannot read the data of %s", after.Engine, before.Engine),
 			"declare a Database of another name, move the data, and remove this one")
+	}
+	engine, err := p.databaseEngine(d.Resource, after)
+	if err != nil {
+		return err
+	}
+	has, asked := engine.account(d.Resource, before), engine.account(d.Resource, after)
+	is, wanted := cmp.Or(before.Retention, schemas.RetentionDelete), cmp.Or(after.Retention, schemas.RetentionDelete)
+	switch {
 	case is != wanted:
 		return refuse("retention", fmt.Sprintf("the data volume was made with retention %q, and the engine cannot change a volume", is),
 			fmt.Sprintf("declare retention %q, or another resource and move the data", is))
-	case nameBefore != name:
-		return refuse("name", fmt.Sprintf("the server was made with a database named %q, and is not given another one", nameBefore),
-			fmt.Sprintf("declare name %q, or a Database of another name and move the data", nameBefore))
-	case userBefore != user:
-		return refuse("user", fmt.Sprintf("the server was made with a user named %q, and is not given another one", userBefore),
-			fmt.Sprintf("declare user %q, or a Database of another name and move the data", userBefore))
+	case has.database != asked.database:
+		return refuse("name", fmt.Sprintf("the server was made with a database named %q, and is not given another one", has.database),
+			fmt.Sprintf("declare name %q, or a Database of another name and move the data", has.database))
+	case has.user != asked.user:
+		return refuse("user", fmt.Sprintf("the server was made with a user named %q, and is not given another one", has.user),
+			fmt.Sprintf("declare user %q, or a Database of another name and move the data", has.user))
+	case keeps(o, d.SpecHash):
+		return nil
 	}
-	if reason, hint := postgresRefusal(before.Version, after.Version); reason != "" {
+	if reason, hint := engine.refusal(before.Version, after.Version); reason != "" {
 		return refuse("version", reason, hint)
 	}
 	return nil
 }
 
-// postgresRefusal says why a server of one version cannot take over the data of
-// another, and what to do; empty is nothing. Only servers of the same major version
-// share the format of the data:
-// https://www.postgresql.org/docs/current/upgrading.html
-func postgresRefusal(from, to string) (reason, hint string) {
-	if majorVersion(from) == majorVersion(to) {
-		return "", ""
-	}
-	return fmt.Sprintf("PostgreSQL %s cannot read the data of PostgreSQL %s", to, from),
-		"declare a Database of another name, move the data with pg_dump, and remove this one"
+// keeps says whether a container of the declaration is still there. The containers
+// of a former declaration are kept until those of the next are ready, so that the
+// next never were, and going back is no change.
+func keeps(o plan.Observed, hash string) bool {
+	return slices.ContainsFunc(o.Replicas, func(r plan.Replica) bool { return r.SpecHash == hash })
 }
 
-// majorVersion is the number before the first dot.
-func majorVersion(version string) int {
-	text, _, _ := strings.Cut(version, ".")
-	major, _ := strconv.Atoi(text) // The schema lets nothing but numbers through.
-	return major
+// versionNumbers are the numbers of a version, such as 17 and 5 of "17.5". The
+// schema lets nothing else through; what is no number counts as 0.
+func versionNumbers(version string) []int {
+	var numbers []int
+	for part := range strings.SplitSeq(version, ".") {
+		number, _ := strconv.Atoi(part)
+		numbers = append(numbers, number)
+	}
+	return numbers
 }

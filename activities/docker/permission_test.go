@@ -26,6 +26,7 @@ func TestPermitRefusesWhatDataDoesNotGoAlongWith(t *testing.T) {
 		change(&d)
 		return d
 	}
+	redis := func(version string) schemas.Database { return schemas.Database{Engine: "redis", Version: version} }
 	same := func(*schemas.Database) {}
 	tests := map[string]struct {
 		kind          schemas.ResourceType
@@ -47,9 +48,15 @@ func TestPermitRefusesWhatDataDoesNotGoAlongWith(t *testing.T) {
 		"another user":         {schemas.TypeDatabase, postgres(same), postgres(func(d *schemas.Database) { d.User = "keeper" }), "properties.user", `made with a user named "db"`},
 		"another retention": {schemas.TypeDatabase, postgres(same), postgres(func(d *schemas.Database) { d.Retention = schemas.RetentionRetain }),
 			"properties.retention", `declare retention "delete"`},
-		"the retention spelled out":   {schemas.TypeDatabase, postgres(same), postgres(func(d *schemas.Database) { d.Retention = schemas.RetentionDelete }), "", ""},
-		"limits":                      {schemas.TypeDatabase, postgres(same), postgres(func(d *schemas.Database) { d.Resources.MemoryLimit = "1Gi" }), "", ""},
-		"a label that somebody wrote": {schemas.TypeDatabase, "a word", postgres(same), "", ""},
+		"the retention spelled out":     {schemas.TypeDatabase, postgres(same), postgres(func(d *schemas.Database) { d.Retention = schemas.RetentionDelete }), "", ""},
+		"limits":                        {schemas.TypeDatabase, postgres(same), postgres(func(d *schemas.Database) { d.Resources.MemoryLimit = "1Gi" }), "", ""},
+		"a Redis of the next version":   {schemas.TypeDatabase, redis("7"), redis("8"), "", ""},
+		"a Redis of a former version":   {schemas.TypeDatabase, redis("8"), redis("7.4"), "properties.version", "Redis 7.4 cannot read the data of Redis 8; stay with version \"8\""},
+		"a Redis of a minor one":        {schemas.TypeDatabase, redis("7.2"), redis("7.4"), "", ""},
+		"a Redis of a former minor one": {schemas.TypeDatabase, redis("7.10"), redis("7.9"), "properties.version", "Redis 7.9 cannot read the data of Redis 7.10"},
+		"a Redis of any minor one":      {schemas.TypeDatabase, redis("7.4"), redis("7"), "", ""},
+		"a Valkey in place of a Redis":  {schemas.TypeDatabase, redis("7.2"), schemas.Database{Engine: "valkey", Version: "8"}, "properties.engine", "valkey cannot read the data of redis"},
+		"a label that somebody wrote":   {schemas.TypeDatabase, "a word", postgres(same), "", ""},
 
 		"another driver": {schemas.TypeStorage, schemas.Storage{Driver: "one"}, schemas.Storage{Driver: "other"},
 			"properties.driver", `changes driver from "one" to "other", but the volume exists`},
@@ -79,6 +86,18 @@ func TestPermitRefusesWhatDataDoesNotGoAlongWith(t *testing.T) {
 			require.NotEmpty(t, f.Hint)
 		})
 	}
+}
+
+// The container of a former declaration is kept until that of the next is ready.
+func TestPermitLetsAnUpgradeThatNeverCameUpGoBack(t *testing.T) {
+	t.Parallel()
+	l := &lab{T: t, provider: newProvider(t, "")}
+	before := l.declare("db", schemas.TypeDatabase, schemas.Database{Engine: "redis", Version: "7"})
+	after := l.declare("db", schemas.TypeDatabase, schemas.Database{Engine: "redis", Version: "8"})
+	o := plan.Observed{Target: after.Target, Properties: after.Properties, Replicas: []plan.Replica{{SpecHash: after.SpecHash}}}
+	requireFault(t, l.provider.Permit(before, o), activities.Invalid)
+	o.Replicas = append(o.Replicas, plan.Replica{SpecHash: before.SpecHash})
+	require.NoError(t, l.provider.Permit(before, o))
 }
 
 func TestPermitKnowsFromTheObjectsHowTheyWereMade(t *testing.T) {
