@@ -151,6 +151,7 @@ func (v *validation) compute(index int, r *Resource) {
 		}
 	}
 	v.endState(index, c)
+	v.initSteps(index, c.InitSteps)
 	if h := c.Health; h != nil {
 		checks := 0
 		for _, set := range []bool{h.HTTP != nil, h.TCP != nil, h.Exec != nil} {

@@ -24,7 +24,8 @@ func (p *Provider) Images(declared plan.Desired) ([]activities.Image, error) {
 			return nil, err
 		}
 		c = c.WithDefaults()
-		return []activities.Image{{Reference: c.Image, Policy: c.PullPolicy, Credentials: c.RegistryCredentials, Field: "properties.image"}}, nil
+		own := activities.Image{Reference: c.Image, Policy: c.PullPolicy, Credentials: c.RegistryCredentials, Field: "properties.image"}
+		return append([]activities.Image{own}, stepImages(c)...), nil
 	case schemas.TypeDatabase:
 		d, err := decode[schemas.Database](declared)
 		if err != nil {
