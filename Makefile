@@ -20,8 +20,8 @@ build: ## build windlass, windlass-worker and windlass-dev into bin/
 	@go build -v -o bin/ ./cmd/... 2>&1 | $(COUNT)
 
 dev: build engine ## run NATS, Temporal, its web UI and a worker in one process
-	@go run ./dev/images/cmd users fixture postgres
-	@bin/windlass-dev --postgres-image 'windlass.local/postgres:{version}'
+	@go run ./dev/images/cmd users fixture postgres redis
+	@bin/windlass-dev --postgres-image 'windlass.local/postgres:{version}' --redis-image 'windlass.local/redis:{version}'
 
 demo: build engine ## deploy the users service, kill the worker, destroy everything (KEEP=1 leaves it running)
 	@go run ./dev/images/cmd users postgres

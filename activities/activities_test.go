@@ -148,3 +148,32 @@ func TestLabelsSayWhomAnObjectBelongsTo(t *testing.T) {
 		"io.windlass.properties": `{"image":"users:1"}`,
 	}, DeclarationLabels(d))
 }
+
+func TestAPlanThatAProviderCannotCarryOutIsRefused(t *testing.T) {
+	b := newBench(t, "")
+	revision := b.revision(document)
+	desired, err := Declare(parsed(t, document), revision.Number, b.Planner.Providers)
+	require.NoError(t, err)
+	there := plan.Observed{Target: desired[1].Target, Revision: 1, SpecHash: "former", Properties: json.RawMessage(`{"version": "15"}`), State: plan.StateReady}
+	elsewhere := there
+	elsewhere.Type = schemas.TypeStorage
+	b.provider.observed = []plan.Observed{there, elsewhere}
+	var asked []plan.Observed
+	b.provider.permit = func(d plan.Desired, o plan.Observed) error {
+		asked = append(asked, o)
+		require.Equal(t, desired[1].SpecHash, d.SpecHash)
+		return &Fault{Kind: Invalid, Field: "properties.version", Message: "cannot be", Hint: "leave it"}
+	}
+	for _, rollback := range []bool{false, true} {
+		failure, err := b.failure(NamePlan, PlanInput{Scope: users, Revision: revision, Rollback: rollback})
+		require.Equal(t, schemas.Failure{Kind: "Invalid", Resource: "db", Field: "spec.resources[1].properties.version", Line: 10, Message: "cannot be", Hint: "leave it"}, failure)
+		var application *temporal.ApplicationError
+		require.ErrorAs(t, err, &application)
+		require.True(t, application.NonRetryable())
+	}
+	_, err = b.Planner.Preview(background(t), users, parsed(t, document))
+	require.EqualError(t, err, "db: properties.version: cannot be; leave it")
+	require.Equal(t, []plan.Observed{there, there, there}, asked, "only what is declared and there is asked for")
+	_, err = b.Planner.Preview(background(t), users, nil)
+	require.NoError(t, err, "what is not declared is only removed")
+}

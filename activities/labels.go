@@ -23,6 +23,9 @@ const (
 	LabelProvider = LabelPrefix + "provider"
 	// LabelReplica is the index of a replica, from 0; other objects lack it.
 	LabelReplica = LabelPrefix + "replica"
+	// LabelStep is the name of the init step that a container runs for that replica;
+	// replicas lack it.
+	LabelStep = LabelPrefix + "step"
 	// LabelReplicas is how many replicas were declared, so that one that is gone is missed.
 	LabelReplicas = LabelPrefix + "replicas"
 	// LabelRevision is the revision that made the object.

@@ -45,10 +45,15 @@ func (p *Planner) Compare(from, to *schemas.Infrastructure) (plan.Plan, error) {
 	return plan.Diff(after, observed), nil
 }
 
-// plan decides what takes reality to what is desired.
+// plan decides what takes reality to what is desired. It fails when a provider
+// cannot make one of the changes, also on the way back: what would break half way
+// is better not begun.
 func (p *Planner) plan(ctx context.Context, scope schemas.Scope, desired []plan.Desired, rollback bool) (plan.Plan, error) {
 	observed, err := p.observe(ctx, scope)
 	if err != nil {
+		return plan.Plan{}, err
+	}
+	if err := p.permit(desired, observed); err != nil {
 		return plan.Plan{}, err
 	}
 	if !rollback {
@@ -61,6 +66,25 @@ func (p *Planner) plan(ctx context.Context, scope schemas.Scope, desired []plan.
 		}
 	}
 	return plan.Diff(desired, observed), nil
+}
+
+// permit asks the providers whether they can make what is there what is declared.
+// The first refusal in the order of the document counts.
+func (p *Planner) permit(desired []plan.Desired, observed []plan.Observed) error {
+	found := make(map[plan.Target]plan.Observed, len(observed))
+	for _, o := range observed {
+		found[o.Target] = o
+	}
+	for _, d := range desired {
+		o, there := found[d.Target]
+		if !there {
+			continue
+		}
+		if err := p.Providers[d.Provider].Permit(d, o); err != nil {
+			return at(err, d.Resource, "")
+		}
+	}
+	return nil
 }
 
 // observe asks every provider. What is recorded of protection goes before what

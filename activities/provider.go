@@ -34,6 +34,11 @@ type Provider interface {
 	Images(declared plan.Desired) ([]Image, error)
 	// Pull makes an image available as its policy says.
 	Pull(ctx context.Context, image Image, secrets Secrets, progress Progress) error
+	// Permit refuses, with a *Fault of kind Invalid that names the field, a change
+	// of what is observed that the provider cannot make. Both have the same target.
+	// It asks nobody: what the labels do not tell is permitted. Whoever plans calls
+	// it for every declared resource, so that Apply need not look again.
+	Permit(desired plan.Desired, observed plan.Observed) error
 	// Observe finds everything that carries the labels of the scope.
 	Observe(ctx context.Context, scope schemas.Scope) ([]plan.Observed, error)
 	// Scopes lists every scope that something carries the labels of, in any order.

@@ -22,6 +22,7 @@ type fake struct {
 	apply   func(context.Context, plan.Desired, Secrets, Progress) error
 	remove  func(context.Context, plan.Target) error
 	pull    func(context.Context, Image, Secrets) error
+	permit  func(plan.Desired, plan.Observed) error
 }
 
 var _ Provider = (*fake)(nil)
@@ -51,6 +52,13 @@ func (f *fake) Outputs(d plan.Desired) (schemas.Outputs, error) {
 func (f *fake) Immutable(kind schemas.ResourceType) bool { return kind == schemas.TypeNetwork }
 
 func (f *fake) Scopes(context.Context) ([]schemas.Scope, error) { return []schemas.Scope{users}, nil }
+
+func (f *fake) Permit(d plan.Desired, o plan.Observed) error {
+	if f.permit == nil {
+		return nil
+	}
+	return f.permit(d, o)
+}
 
 func (f *fake) Images(d plan.Desired) ([]Image, error) {
 	switch d.Type {

@@ -35,9 +35,12 @@ type WorkerConfig struct {
 	// not named nats or temporal.
 	DataDir string
 
-	// DockerHost, PostgresImage and SecretsDir are the values of the flags of the same name, empty when not given.
+	// DockerHost, PostgresImage, RedisImage, ValkeyImage and SecretsDir are the values of the flags of the same name, empty
+	// when not given.
 	DockerHost    string
 	PostgresImage string
+	RedisImage    string
+	ValkeyImage   string
 	SecretsDir    string
 
 	// Logger is never nil.
@@ -94,6 +97,8 @@ func NewCommand(run WorkerFunc) *cobra.Command {
 	flags.TextVar(&o.logLevel, "log-level", o.logLevel, "debug, info, warn or error")
 	flags.StringVar(&o.worker.DockerHost, "docker-host", "", "address of the container engine, for the worker")
 	flags.StringVar(&o.worker.PostgresImage, "postgres-image", "", "image of PostgreSQL databases, for the worker")
+	flags.StringVar(&o.worker.RedisImage, "redis-image", "", "image of Redis databases, for the worker")
+	flags.StringVar(&o.worker.ValkeyImage, "valkey-image", "", "image of Valkey databases, for the worker")
 	flags.StringVar(&o.worker.SecretsDir, "secrets-dir", "", "directory with one file per secret, for the worker")
 	return command
 }

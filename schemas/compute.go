@@ -26,6 +26,10 @@ type Compute struct {
 	// EndState is what a replica must reach; the default is EndStateHealthy with a
 	// health check and EndStateRunning without.
 	EndState EndState `json:"endState,omitempty"`
+	// InitSteps run in this order before each new replica starts, each to its end. One
+	// that fails keeps the replica from being made. A replica that is started again,
+	// by the engine or after it was stopped, does not repeat them.
+	InitSteps []InitStep `json:"initSteps,omitempty"`
 	// Health says when a replica is healthy.
 	Health *Health `json:"health,omitempty"`
 	// StopGracePeriod lies between SIGTERM and SIGKILL; the default is 10s.

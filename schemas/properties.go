@@ -42,13 +42,15 @@ const (
 // Database is a database server with one database and one user in it. Its data
 // lies on a volume of its own.
 type Database struct {
-	// Engine is postgres.
+	// Engine is postgres, redis or valkey.
 	Engine string `json:"engine"`
-	// Version is the major version, such as "15".
+	// Version is the major version, such as "15", or with the minor one, such as "15.4".
 	Version string `json:"version"`
-	// Name is the database's name; the default is the resource's name with "_" for "-".
+	// Name is the database's name; the default is the resource's name with "_" for
+	// "-". Only PostgreSQL has names: on redis and valkey it is refused.
 	Name string `json:"name,omitempty"`
-	// User owns the database; the default is the database's name.
+	// User owns the database; the default is the database's name. On redis and valkey
+	// it is refused: their user is "default".
 	User string `json:"user,omitempty"`
 	// Networks are as in Compute.
 	Networks  []string     `json:"networks,omitempty"`
@@ -64,8 +66,12 @@ type Database struct {
 	RegistryCredentials *RegistryCredentials `json:"registryCredentials,omitempty"`
 }
 
-// EnginePostgres is the value of Database.Engine for PostgreSQL.
-const EnginePostgres = "postgres"
+// The values of Database.Engine.
+const (
+	EnginePostgres = "postgres"
+	EngineRedis    = "redis"
+	EngineValkey   = "valkey"
+)
 
 // Decode reads the properties of a resource into the struct of its type. The
 // properties of a document that was parsed by this package always decode; a

@@ -69,7 +69,7 @@ func (v *validation) resource(index int, r *Resource) {
 		v.compute(index, r)
 	case TypeDatabase:
 		if d, err := Decode[Database](*r); err == nil {
-			v.requirements(v.path(index, "properties.resources"), d.Resources)
+			v.database(index, d)
 		}
 	}
 }
@@ -151,6 +151,7 @@ func (v *validation) compute(index int, r *Resource) {
 		}
 	}
 	v.endState(index, c)
+	v.initSteps(index, c.InitSteps)
 	if h := c.Health; h != nil {
 		checks := 0
 		for _, set := range []bool{h.HTTP != nil, h.TCP != nil, h.Exec != nil} {
@@ -176,6 +177,20 @@ func (v *validation) endState(index int, c Compute) {
 		v.fault(health, "has no meaning with endState completed: a job is judged by its exit code; leave one of them out")
 	case c.EndState == EndStateCompleted && c.RestartPolicy != RestartNever:
 		v.fault(policy, fmt.Sprintf("is %s, but a job runs once; leave it out with endState completed", c.RestartPolicy))
+	}
+}
+
+func (v *validation) database(index int, d Database) {
+	v.requirements(v.path(index, "properties.resources"), d.Resources)
+	if d.Engine == EnginePostgres {
+		return
+	}
+	const meaningless = "has no meaning with engine %s, which has %s; leave it out"
+	if d.Name != "" {
+		v.fault(v.path(index, "properties.name"), fmt.Sprintf(meaningless, d.Engine, "numbered databases, of which 0 is used"))
+	}
+	if d.User != "" {
+		v.fault(v.path(index, "properties.user"), fmt.Sprintf(meaningless, d.Engine, `the user "default"`))
 	}
 }
 

@@ -41,6 +41,8 @@ func NewCommand() *cobra.Command {
 	flags.StringVar(&c.SecretsDir, "secrets-dir", "", "directory with one file for each ${secret.NAME}")
 	flags.StringVar(&c.DockerHost, "docker-host", "", "address of the container engine (default DOCKER_HOST, or the local socket)")
 	flags.StringVar(&c.PostgresImage, "postgres-image", "", "image of PostgreSQL databases; {version} stands for the version (default the official image)")
+	flags.StringVar(&c.RedisImage, "redis-image", "", "image of Redis databases, likewise")
+	flags.StringVar(&c.ValkeyImage, "valkey-image", "", "image of Valkey databases, likewise")
 	flags.StringSliceVar(&c.Approvals, "require-approval", nil, "environments in which somebody has to approve every plan before it runs")
 	flags.TextVar(&level, "log-level", level, "least level to log: DEBUG, INFO, WARN or ERROR")
 	return command

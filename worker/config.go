@@ -28,10 +28,12 @@ type Config struct {
 	MasterKeyFile string
 	// SecretsDir holds one file for each ${secret.NAME}; empty means none.
 	SecretsDir string
-	// DockerHost and PostgresImage configure the provider "docker"; empty means
-	// that provider's defaults.
+	// DockerHost and the images of Databases configure the provider "docker"; empty
+	// means that provider's defaults.
 	DockerHost    string
 	PostgresImage string
+	RedisImage    string
+	ValkeyImage   string
 	// Providers are there beside "docker", by name; may be nil.
 	Providers activities.Providers
 	// Approvals are the environments in which somebody has to approve every plan

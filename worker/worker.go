@@ -49,7 +49,9 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	defer temporal.Close()
-	engine, err := docker.New(docker.Config{Name: "docker", Host: c.DockerHost, PostgresImage: c.PostgresImage, Logger: c.Logger})
+	engine, err := docker.New(docker.Config{
+		Name: "docker", Host: c.DockerHost, PostgresImage: c.PostgresImage, RedisImage: c.RedisImage, ValkeyImage: c.ValkeyImage, Logger: c.Logger,
+	})
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,11 @@ func computeWorkload(d plan.Desired, outputs schemas.Outputs, secrets activities
 	if err != nil {
 		return nil, err
 	}
-	return w, w.watch(c.Health, newProbe)
+	if err := w.watch(c.Health, newProbe); err != nil {
+		return nil, err
+	}
+	w.steps, err = stepWorkloads(w, c, secrets)
+	return w, err
 }
 
 // computeProbe is what runs the declared check. An image's own health check is
@@ -146,6 +150,14 @@ func (p *Provider) applyWorkload(ctx context.Context, w *workload, secrets activ
 	parallel := -1
 	byIndex := map[int][]listed{}
 	var surplus []listed
+	steps, existing := separateSteps(existing)
+	leftovers, stale := w.ownLeftovers(steps)
+	// One of another version may still run, and hold what the declared ones need.
+	for _, c := range stale {
+		if err := p.remove(ctx, t, c, say); err != nil {
+			return err
+		}
+	}
 	for _, c := range existing {
 		if i := c.index(); i >= 0 && i < w.replicas {
 			byIndex[i] = append(byIndex[i], c)
@@ -159,7 +171,7 @@ func (p *Provider) applyWorkload(ctx context.Context, w *workload, secrets activ
 	group, groupContext := errgroup.WithContext(ctx)
 	group.SetLimit(parallel)
 	for index := range w.replicas {
-		r := &replica{provider: p, workload: w, index: index, secrets: secrets, say: say}
+		r := &replica{provider: p, workload: w, index: index, leftovers: leftovers[index], secrets: secrets, say: say}
 		group.Go(func() error {
 			// With a limit of one, a failure must keep the next from being touched.
 			if err := groupContext.Err(); err != nil {

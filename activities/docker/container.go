@@ -27,6 +27,9 @@ func (l listed) name() string {
 
 func (l listed) index() int { return replicaIndex(l.Labels) }
 
+// step is the name of the init step that the container runs, empty for a replica.
+func (l listed) step() string { return l.Labels[activities.LabelStep] }
+
 func (l listed) running() bool {
 	return l.State == container.StateRunning || l.State == container.StatePaused || l.State == container.StateRestarting
 }

@@ -220,6 +220,16 @@ func TestWhateverCallOfAnApplyIsLostTheNextApplyFinishes(t *testing.T) {
 			func(l *lab, _ int) error { return l.applyEach(db(l)) },
 			func(l *lab, _ int) { l.requireExactly(db(l)) })
 	})
+	t.Run("updating a Redis", func(t *testing.T) {
+		t.Parallel()
+		cache := func(l *lab, n int) plan.Desired {
+			return l.redisDatabase(func(d *schemas.Database) { d.StopGracePeriod = duration(time.Duration(n+1) * time.Second) })
+		}
+		walk(t, 4,
+			once(func(l *lab) error { return l.applyEach(cache(l, 0)) }),
+			func(l *lab, n int) error { return l.applyEach(cache(l, n)) },
+			func(l *lab, n int) { l.requireExactly(cache(l, n)) })
+	})
 }
 
 func TestWhateverCallOfADeleteIsLostTheNextDeleteFinishes(t *testing.T) {

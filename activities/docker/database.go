@@ -2,16 +2,13 @@ package docker
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net"
-	"net/url"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/jackc/pgx/v5"
-	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/mount"
 
@@ -21,12 +18,6 @@ import (
 )
 
 const (
-	postgresPort = 5432
-	// postgresVolume is where the image wants its data. The data lies one folder
-	// below, because the server refuses a folder that is not empty, which the root
-	// of a volume may be.
-	postgresVolume = "/var/lib/postgresql/data"
-	postgresData   = postgresVolume + "/pgdata"
 	// The defaults of StartPeriod and StopGracePeriod of a Database.
 	databaseStartPeriod = 60 * time.Second
 	databaseGrace       = 30 * time.Second
@@ -34,6 +25,70 @@ const (
 	databaseInterval = time.Second
 	databaseTimeout  = 5 * time.Second
 )
+
+// databaseEngine is what the provider knows of one kind of database server.
+type databaseEngine interface {
+	// image is the reference of the image that serves a version.
+	image(version string) string
+	// port is where the server listens.
+	port() int
+	// volume is where the image keeps its data.
+	volume() string
+	// account is who opens which database, without the password.
+	account(resource string, d schemas.Database) account
+	// url opens the database of an account on a host.
+	url(a account, host string) string
+	// configure tells the container which account to serve.
+	configure(config *container.Config, a account)
+	// probe asks the server a question, as the resources that depend on it will:
+	// over TCP and with the password.
+	probe(a account) probe
+	// refusal says why a server of one version cannot take over the data of another,
+	// and what to do about it; an empty reason is none.
+	refusal(from, to string) (reason, hint string)
+}
+
+// account is what opens a database. Password is a placeholder until a container
+// is made.
+type account struct{ database, user, password string }
+
+// newDatabaseEngines are the engines by the name that documents give them.
+func newDatabaseEngines(c Config) map[string]databaseEngine {
+	return map[string]databaseEngine{
+		schemas.EnginePostgres: postgresEngine{template: c.PostgresImage},
+		schemas.EngineRedis:    redisEngine{title: "Redis", program: "redis-server", template: c.RedisImage},
+		schemas.EngineValkey:   redisEngine{title: "Valkey", program: "valkey-server", template: c.ValkeyImage},
+	}
+}
+
+// databaseEngine returns the engine that a Database declares.
+func (p *Provider) databaseEngine(resource string, d schemas.Database) (databaseEngine, error) {
+	engine, ok := p.databases[d.Engine]
+	if !ok {
+		return nil, &activities.Fault{Kind: activities.Invalid, Resource: resource, Field: "properties.engine",
+			Message: fmt.Sprintf("the Docker provider has no database engine %q", d.Engine),
+			Hint:    "use " + strings.Join(slices.Sorted(maps.Keys(p.databases)), ", ")}
+	}
+	return engine, nil
+}
+
+func (p *Provider) databaseOutputs(resource string, d schemas.Database) (schemas.Outputs, error) {
+	engine, err := p.databaseEngine(resource, d)
+	if err != nil {
+		return nil, err
+	}
+	a := engine.account(resource, d)
+	a.password = generatedPassword(resource)
+	return schemas.Outputs{
+		"name": a.database, "host": resource, "port": strconv.Itoa(engine.port()),
+		"user": a.user, "password": a.password, "url": engine.url(a, resource),
+	}, nil
+}
+
+// generatedPassword is the placeholder of a Database's password.
+func generatedPassword(resource string) string {
+	return schemas.Reference{Namespace: schemas.NamespaceGenerated, Name: resource + ".password"}.String()
+}
 
 func (p *Provider) applyDatabase(ctx context.Context, d plan.Desired, outputs schemas.Outputs, secrets activities.Secrets, say activities.Progress) error {
 	w, err := p.databaseWorkload(d, outputs, secrets)
@@ -45,7 +100,7 @@ func (p *Provider) applyDatabase(ctx context.Context, d plan.Desired, outputs sc
 		return err
 	}
 	data := schemas.Storage{Retention: declared.Retention}
-	if _, err := p.ensureVolume(ctx, d, dataVolumeName(d.Target), data, outputs, say); err != nil {
+	if err := p.ensureVolume(ctx, d, dataVolumeName(d.Target), data, outputs, say); err != nil {
 		return err
 	}
 	return p.applyWorkload(ctx, w, secrets, say)
@@ -57,48 +112,39 @@ func (p *Provider) databaseWorkload(d plan.Desired, outputs schemas.Outputs, sec
 	if err != nil {
 		return nil, err
 	}
-	image, err := p.databaseImage(d.Resource, declared)
+	engine, err := p.databaseEngine(d.Resource, declared)
 	if err != nil {
 		return nil, err
 	}
-	password, err := secrets.Reveal(generatedPassword(d.Resource))
-	if err != nil {
+	a := engine.account(d.Resource, declared)
+	if a.password, err = secrets.Reveal(generatedPassword(d.Resource)); err != nil {
 		return nil, err
 	}
-	name, user := databaseNames(d.Resource, declared)
 	w, err := newWorkload(d, outputs, 1, declared.Networks, declared.Resources, schemas.RestartAlways, period(declared.StopGracePeriod, databaseGrace))
 	if err != nil {
 		return nil, err
 	}
 	w.imageField = databaseImageField
-	w.config.Image = image
-	w.config.Env = []string{
-		"PGDATA=" + postgresData,
-		"POSTGRES_DB=" + name,
-		"POSTGRES_PASSWORD=" + password,
-		"POSTGRES_USER=" + user,
-	}
+	w.config.Image = engine.image(declared.Version)
 	w.config.Healthcheck = &container.HealthConfig{Test: []string{"NONE"}}
-	data := mount.Mount{Type: mount.TypeVolume, Source: dataVolumeName(d.Target), Target: postgresVolume}
+	engine.configure(w.config, a)
+	data := mount.Mount{Type: mount.TypeVolume, Source: dataVolumeName(d.Target), Target: engine.volume()}
 	if err := w.hold([]mount.Mount{data}, nil); err != nil {
 		return nil, err
 	}
 	interval, timeout := schemas.Duration(databaseInterval), schemas.Duration(databaseTimeout)
 	start := schemas.Duration(period(declared.StartPeriod, databaseStartPeriod))
 	// What Observe can do without the password is to see whether the port answers.
-	health := schemas.Health{TCP: &schemas.TCPCheck{Port: postgresPort}, Interval: &interval, Timeout: &timeout, StartPeriod: &start}.WithDefaults()
-	return w, w.watch(&health, func() probe { return postgresProbe{user: user, password: password, database: name, port: postgresPort} })
+	health := schemas.Health{TCP: &schemas.TCPCheck{Port: engine.port()}, Interval: &interval, Timeout: &timeout, StartPeriod: &start}.WithDefaults()
+	return w, w.watch(&health, func() probe { return engine.probe(a) })
 }
 
 // databaseImageField is the property that decides the image of a Database.
 const databaseImageField = "properties.version"
 
-func (p *Provider) databaseImage(resource string, d schemas.Database) (string, error) {
-	if d.Engine != schemas.EnginePostgres {
-		return "", &activities.Fault{Kind: activities.Invalid, Resource: resource, Field: "properties.engine",
-			Message: fmt.Sprintf("the Docker provider has no database engine %q", d.Engine), Hint: "use " + schemas.EnginePostgres}
-	}
-	return strings.ReplaceAll(p.postgresImage, "{version}", d.Version), nil
+// imageOf is the image that a template gives for a version.
+func imageOf(template, version string) string {
+	return strings.ReplaceAll(template, "{version}", version)
 }
 
 func period(declared *schemas.Duration, otherwise time.Duration) time.Duration {
@@ -106,42 +152,4 @@ func period(declared *schemas.Duration, otherwise time.Duration) time.Duration {
 		return otherwise
 	}
 	return time.Duration(*declared)
-}
-
-// postgresProbe asks the server a question, as the resources that depend on it
-// will: over TCP and with the generated password. The image's first start runs a
-// temporary server that listens on a socket only, and so does not answer here.
-type postgresProbe struct {
-	user, password, database string
-	port                     int
-}
-
-func (p postgresProbe) look(ctx context.Context, _ *container.InspectResponse, address string) (verdict, string) {
-	const what = "SELECT 1: "
-	if address == "" {
-		return failed, what + "the container has no address"
-	}
-	target := url.URL{
-		Scheme: "postgres", User: url.UserPassword(p.user, p.password),
-		Host: net.JoinHostPort(address, strconv.Itoa(p.port)), Path: p.database, RawQuery: "sslmode=disable",
-	}
-	connection, err := pgx.Connect(ctx, target.String())
-	if err != nil {
-		return failed, what + postgresTrouble(err)
-	}
-	defer connection.Close(ctx)
-	var one int
-	if err := connection.QueryRow(ctx, "SELECT 1").Scan(&one); err != nil {
-		return failed, what + postgresTrouble(err)
-	}
-	return passed, what + "answered"
-}
-
-// postgresTrouble is the server's own message, or why it could not be reached.
-func postgresTrouble(err error) string {
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) {
-		return refused.Message
-	}
-	return connectionTrouble(err)
 }

@@ -128,7 +128,7 @@ func TestDatabaseFaultsNameTheField(t *testing.T) {
 	require.Equal(t, []activities.Image{{Reference: "windlass.local/postgres:15", Policy: schemas.PullIfNotPresent, Field: "properties.version"}}, images)
 }
 
-func TestAPortThatDoesNotSpeakPostgreSQLIsNotReady(t *testing.T) {
+func TestAPortThatDoesNotSpeakTheProtocolIsNotReady(t *testing.T) {
 	t.Parallel()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -148,7 +148,10 @@ func TestAPortThatDoesNotSpeakPostgreSQLIsNotReady(t *testing.T) {
 	require.NoError(t, err)
 	v, detail := tcpProbe{port: n}.look(t.Context(), nil, "127.0.0.1")
 	require.Equal(t, passed, v, detail)
-	v, detail = postgresProbe{user: "u", password: "hidden", database: "d", port: n}.look(t.Context(), nil, "127.0.0.1")
-	require.Equal(t, failed, v)
-	require.NotContains(t, detail, "hidden")
+	hidden := account{user: "u", password: "hidden", database: "d"}
+	for _, p := range []probe{postgresProbe{account: hidden, port: n}, redisProbe{account: hidden, port: n}} {
+		v, detail = p.look(t.Context(), nil, "127.0.0.1")
+		require.Equal(t, failed, v)
+		require.NotContains(t, detail, "hidden")
+	}
 }

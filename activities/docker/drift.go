@@ -88,7 +88,7 @@ func (r *replica) mend(ctx context.Context, c *container.InspectResponse) (bool,
 	w, p := r.workload, r.provider
 	r.say("putting back what was changed on " + r.title())
 	for _, name := range detached(c) {
-		if err := p.connect(ctx, w.desired.Resource, name, c.ID, networkAliases(name, w.desired.Resource, r.index)); err != nil {
+		if err := p.connect(ctx, w.desired.Resource, name, c.ID, w.networkAliases(name, r.index)); err != nil {
 			return false, err
 		}
 	}

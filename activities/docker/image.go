@@ -24,13 +24,14 @@ func (p *Provider) Images(declared plan.Desired) ([]activities.Image, error) {
 			return nil, err
 		}
 		c = c.WithDefaults()
-		return []activities.Image{{Reference: c.Image, Policy: c.PullPolicy, Credentials: c.RegistryCredentials, Field: "properties.image"}}, nil
+		own := activities.Image{Reference: c.Image, Policy: c.PullPolicy, Credentials: c.RegistryCredentials, Field: "properties.image"}
+		return append([]activities.Image{own}, stepImages(c)...), nil
 	case schemas.TypeDatabase:
 		d, err := decode[schemas.Database](declared)
 		if err != nil {
 			return nil, err
 		}
-		image, err := p.databaseImage(declared.Resource, d)
+		engine, err := p.databaseEngine(declared.Resource, d)
 		if err != nil {
 			return nil, err
 		}
@@ -38,7 +39,7 @@ func (p *Provider) Images(declared plan.Desired) ([]activities.Image, error) {
 		if policy == "" {
 			policy = schemas.PullIfNotPresent
 		}
-		return []activities.Image{{Reference: image, Policy: policy, Credentials: d.RegistryCredentials, Field: databaseImageField}}, nil
+		return []activities.Image{{Reference: engine.image(d.Version), Policy: policy, Credentials: d.RegistryCredentials, Field: databaseImageField}}, nil
 	default:
 		return nil, nil
 	}

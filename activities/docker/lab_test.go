@@ -22,7 +22,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if err := images.Ensure(context.Background(), images.Fixture(), images.Postgres()); err != nil {
+	if err := images.Ensure(context.Background(), images.Fixture(), images.Postgres(), images.Redis()); err != nil {
 		fmt.Fprintln(os.Stderr, "the tests need a container engine and the images of dev/images:", err)
 		os.Exit(1)
 	}
@@ -56,7 +56,7 @@ func newLabAt(t *testing.T, host string) *lab {
 
 func newProvider(t *testing.T, host string) *Provider {
 	t.Helper()
-	p, err := New(Config{Name: "docker", Host: host, PostgresImage: "windlass.local/postgres:{version}"})
+	p, err := New(Config{Name: "docker", Host: host, PostgresImage: "windlass.local/postgres:{version}", RedisImage: "windlass.local/redis:{version}"})
 	require.NoError(t, err)
 	t.Cleanup(func() { p.Close() })
 	return p

@@ -27,6 +27,7 @@ func (p *Provider) Metrics(ctx context.Context, target plan.Target) ([]activitie
 	if err != nil {
 		return nil, err
 	}
+	_, containers = separateSteps(containers)
 	readings := make([]*activities.Metrics, len(containers))
 	group, groupContext := errgroup.WithContext(ctx)
 	for i, c := range containers {

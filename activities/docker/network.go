@@ -176,7 +176,11 @@ func (p *Provider) reattach(ctx context.Context, t plan.Target, n network.Summar
 			continue
 		}
 		say("connecting container " + c.name())
-		if err := p.connect(ctx, t.Resource, n.ID, c.ID, aliases(c.Labels[activities.LabelResource], c.index())); err != nil {
+		var names []string
+		if c.step() == "" {
+			names = aliases(c.Labels[activities.LabelResource], c.index())
+		}
+		if err := p.connect(ctx, t.Resource, n.ID, c.ID, names); err != nil {
 			return err
 		}
 	}

@@ -36,6 +36,7 @@ func (p *Provider) Observe(ctx context.Context, scope schemas.Scope) ([]plan.Obs
 		found.object(v.Labels)
 		found.sighting(v.Labels).retained += retained(v.Labels)
 	}
+	steps, containers := separateSteps(containers)
 	replicas, err := p.observeReplicas(ctx, containers)
 	if err != nil {
 		return nil, err
@@ -44,6 +45,10 @@ func (p *Provider) Observe(ctx context.Context, scope schemas.Scope) ([]plan.Obs
 		if replicas[i] != nil {
 			found.replica(c.Labels, *replicas[i])
 		}
+	}
+	// After the replicas: the first of them makes count no more what was noted before.
+	for _, c := range steps {
+		found.step(c)
 	}
 	return found.resources(), nil
 }
@@ -131,6 +136,8 @@ type sighting struct {
 	// resource that has any, else the network or volume.
 	hashes  []string
 	objects int
+	// steps says in words which init steps are there.
+	steps []string
 	// retained are how many of the objects are to outlive their declaration.
 	retained int
 }
@@ -199,6 +206,15 @@ func (o *observation) replica(labels map[string]string, r plan.Replica) {
 	s.observed.Replicas = append(s.observed.Replicas, r)
 }
 
+// step notes a container of an init step. It is removed as soon as its replica is
+// made, so that one that is there is a sign of work that was not finished.
+func (o *observation) step(c listed) {
+	s := o.sighting(c.Labels)
+	s.describe(c.Labels)
+	s.hashes = append(s.hashes, c.Labels[activities.LabelSpec])
+	s.steps = append(s.steps, fmt.Sprintf("init step %s of replica %d is %s", c.step(), c.index(), c.State))
+}
+
 func (o *observation) resources() []plan.Observed {
 	var all []plan.Observed
 	for _, s := range o.byTarget {
@@ -257,5 +273,5 @@ func (s *sighting) troubles() []string {
 			reasons = append(reasons, fmt.Sprintf("replica %d is missing", index))
 		}
 	}
-	return reasons
+	return append(reasons, s.steps...)
 }

@@ -3,7 +3,6 @@ package docker
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	"windlass/activities"
 	"windlass/plan"
@@ -30,43 +29,12 @@ func (p *Provider) Outputs(declared plan.Desired) (schemas.Outputs, error) {
 		if err != nil {
 			return nil, err
 		}
-		return databaseOutputs(declared.Resource, database), nil
+		return p.databaseOutputs(declared.Resource, database)
 	default:
 		return nil, &activities.Fault{Kind: activities.Invalid, Resource: declared.Resource, Field: "type",
 			Message: fmt.Sprintf("the Docker provider has no type %q", declared.Type),
 			Hint:    "use Network, Storage, Compute or Database"}
 	}
-}
-
-func databaseOutputs(resource string, d schemas.Database) schemas.Outputs {
-	name, user := databaseNames(resource, d)
-	password := generatedPassword(resource)
-	return schemas.Outputs{
-		"name":     name,
-		"host":     resource,
-		"port":     strconv.Itoa(postgresPort),
-		"user":     user,
-		"password": password,
-		"url":      fmt.Sprintf("postgres://%s:%s@%s:%d/%s?sslmode=disable", user, password, resource, postgresPort, name),
-	}
-}
-
-// databaseNames are the names of the database and of its user.
-func databaseNames(resource string, d schemas.Database) (name, user string) {
-	name = d.Name
-	if name == "" {
-		name = strings.ReplaceAll(resource, "-", "_")
-	}
-	user = d.User
-	if user == "" {
-		user = name
-	}
-	return name, user
-}
-
-// generatedPassword is the placeholder of a Database's password.
-func generatedPassword(resource string) string {
-	return schemas.Reference{Namespace: schemas.NamespaceGenerated, Name: resource + ".password"}.String()
 }
 
 // decode reads the properties of a resource.

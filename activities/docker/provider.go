@@ -5,6 +5,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,8 +21,12 @@ import (
 
 var _ activities.Provider = (*Provider)(nil)
 
-// DefaultPostgresImage is the image of a Database on postgres.
-const DefaultPostgresImage = "docker.io/library/postgres:{version}"
+// The images of Databases, in which {version} stands for the declared version.
+const (
+	DefaultPostgresImage = "docker.io/library/postgres:{version}"
+	DefaultRedisImage    = "docker.io/library/redis:{version}"
+	DefaultValkeyImage   = "docker.io/valkey/valkey:{version}"
+)
 
 // Config says which engine a Provider works on, and how.
 type Config struct {
@@ -34,9 +39,13 @@ type Config struct {
 	// containers' addresses, so it must run where those can be reached: as a rule
 	// on the engine's host.
 	Host string
-	// PostgresImage is the image of a Database on postgres, in which {version}
-	// stands for the declared version. The default is DefaultPostgresImage.
+	// PostgresImage, RedisImage and ValkeyImage are the images of a Database on
+	// these engines, in which {version} stands for the declared version. Other images
+	// must keep the contract of the official ones. The defaults are
+	// DefaultPostgresImage, DefaultRedisImage and DefaultValkeyImage.
 	PostgresImage string
+	RedisImage    string
+	ValkeyImage   string
 	// Parallelism bounds how many containers are created and started at the same
 	// time. The default is DefaultParallelism.
 	Parallelism int
@@ -46,12 +55,12 @@ type Config struct {
 
 // Provider is the Docker provider. It is safe for concurrent use.
 type Provider struct {
-	name          string
-	postgresImage string
-	engine        *client.Client
-	slots         chan struct{}
-	locks         *locks
-	logger        *slog.Logger
+	name      string
+	databases map[string]databaseEngine
+	engine    *client.Client
+	slots     chan struct{}
+	locks     *locks
+	logger    *slog.Logger
 }
 
 // New returns a provider that must be closed. It does not contact the engine: one
@@ -60,9 +69,9 @@ func New(c Config) (*Provider, error) {
 	if c.Name == "" {
 		return nil, errors.New("docker provider: name is empty")
 	}
-	if c.PostgresImage == "" {
-		c.PostgresImage = DefaultPostgresImage
-	}
+	c.PostgresImage = cmp.Or(c.PostgresImage, DefaultPostgresImage)
+	c.RedisImage = cmp.Or(c.RedisImage, DefaultRedisImage)
+	c.ValkeyImage = cmp.Or(c.ValkeyImage, DefaultValkeyImage)
 	if c.Parallelism <= 0 {
 		c.Parallelism = DefaultParallelism
 	}
@@ -78,12 +87,12 @@ func New(c Config) (*Provider, error) {
 		return nil, fmt.Errorf("docker provider %s: host %q: %w", c.Name, c.Host, err)
 	}
 	return &Provider{
-		name:          c.Name,
-		postgresImage: c.PostgresImage,
-		engine:        engine,
-		slots:         make(chan struct{}, c.Parallelism),
-		locks:         newLocks(),
-		logger:        c.Logger.With("provider", c.Name),
+		name:      c.Name,
+		databases: newDatabaseEngines(c),
+		engine:    engine,
+		slots:     make(chan struct{}, c.Parallelism),
+		locks:     newLocks(),
+		logger:    c.Logger.With("provider", c.Name),
 	}, nil
 }
 

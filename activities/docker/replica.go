@@ -21,8 +21,10 @@ type replica struct {
 	provider *Provider
 	workload *workload
 	index    int
-	secrets  activities.Secrets
-	say      activities.Progress
+	// leftovers are containers of init steps that an earlier call did not remove.
+	leftovers []listed
+	secrets   activities.Secrets
+	say       activities.Progress
 }
 
 // apply leaves one container for the index: the declared one, ready. The new
@@ -37,7 +39,7 @@ func (r *replica) apply(ctx context.Context, existing []listed) error {
 		others []listed
 	)
 	for _, c := range existing {
-		if c.name() == containerName(w.desired, r.index) && c.Labels[activities.LabelSpec] == w.desired.SpecHash {
+		if c.name() == w.containerName(r.index) && c.Labels[activities.LabelSpec] == w.desired.SpecHash {
 			wanted = c.ID
 		} else {
 			others = append(others, c)
@@ -68,6 +70,10 @@ func (r *replica) apply(ctx context.Context, existing []listed) error {
 // (id is not empty) and turns out to be unwell is made anew once.
 func (r *replica) ready(ctx context.Context, id string) error {
 	if id != "" {
+		// It was made, so they are done; one that is made in its place repeats them.
+		if err := r.removeSteps(ctx, r.leftovers); err != nil {
+			return err
+		}
 		adopted, err := r.adopt(ctx, id)
 		if err != nil {
 			return err
@@ -135,7 +141,7 @@ func (r *replica) adopt(ctx context.Context, id string) (bool, error) {
 
 // discard removes the declared container, so that it can be made anew.
 func (r *replica) discard(ctx context.Context, id string) error {
-	c := listed{container.Summary{ID: id, Names: []string{containerName(r.workload.desired, r.index)}, State: container.StateRunning}}
+	c := listed{container.Summary{ID: id, Names: []string{r.workload.containerName(r.index)}, State: container.StateRunning}}
 	return r.provider.remove(ctx, r.workload.desired.Target, c, r.say)
 }
 
@@ -143,6 +149,9 @@ func (r *replica) discard(ctx context.Context, id string) error {
 // behind is adopted.
 func (r *replica) make(ctx context.Context) (string, error) {
 	w, p := r.workload, r.provider
+	if err := r.runSteps(ctx); err != nil {
+		return "", err
+	}
 	release, err := p.slot(ctx, r.title(), r.say)
 	if err != nil {
 		return "", err
@@ -156,7 +165,7 @@ func (r *replica) make(ctx context.Context) (string, error) {
 		})
 		if err == nil {
 			p.logger.Info("created container", "container", options.Name, "image", options.Config.Image)
-			return made.ID, r.start(ctx, made.ID)
+			return made.ID, r.begin(ctx, made.ID)
 		}
 		if !errdefs.IsConflict(err) && !containsAny(err.Error(), "is already in use by") {
 			return "", r.createFault(ctx, err)
@@ -168,7 +177,7 @@ func (r *replica) make(ctx context.Context) (string, error) {
 		case found != nil && (!owned(found.Config.Labels, w.desired.Target) || found.Config.Labels[activities.LabelSpec] != w.desired.SpecHash):
 			return "", foreign(w.desired.Resource, "container", options.Name)
 		case found != nil && found.State.Status != container.StateRemoving && found.State.Status != container.StateDead:
-			return found.ID, r.start(ctx, found.ID)
+			return found.ID, r.begin(ctx, found.ID)
 		}
 		r.say("waiting until the former " + r.title() + " is removed")
 		if err := pause(ctx, releaseInterval, w.desired.Resource); err != nil {
@@ -177,12 +186,21 @@ func (r *replica) make(ctx context.Context) (string, error) {
 	}
 }
 
+// begin starts a container that was just made. Its init steps are kept until then:
+// whoever finds them ended, and no replica, does not repeat them.
+func (r *replica) begin(ctx context.Context, id string) error {
+	if err := r.removeSteps(ctx, r.ownSteps()); err != nil {
+		return err
+	}
+	return r.start(ctx, id)
+}
+
 // start joins the container to its networks and starts it.
 func (r *replica) start(ctx context.Context, id string) error {
 	w, p := r.workload, r.provider
 	for i := 1; i < len(w.networks); i++ {
 		name := w.networks[i]
-		err := p.connect(ctx, w.desired.Resource, name, id, networkAliases(name, w.desired.Resource, r.index))
+		err := p.connect(ctx, w.desired.Resource, name, id, w.networkAliases(name, r.index))
 		if activities.IsKind(err, activities.NotFound) || err != nil && noNetwork.MatchString(err.Error()) {
 			return r.missingNetwork(i, err)
 		}
@@ -201,4 +219,9 @@ func (r *replica) start(ctx context.Context, id string) error {
 }
 
 // title names the replica in messages to people.
-func (r *replica) title() string { return fmt.Sprintf("replica %d", r.index) }
+func (r *replica) title() string {
+	if r.workload.step != "" {
+		return fmt.Sprintf("init step %s of replica %d", r.workload.step, r.index)
+	}
+	return fmt.Sprintf("replica %d", r.index)
+}

@@ -46,7 +46,7 @@ func (r *replica) startFault(ctx context.Context, err error) error {
 	w := r.workload
 	text := engineMessage(err)
 	f := &activities.Fault{Resource: w.desired.Resource, Evidence: &schemas.Evidence{
-		Container: containerName(w.desired, r.index), State: string(plan.ContainerCreated),
+		Container: w.containerName(r.index), State: string(plan.ContainerCreated),
 	}}
 	switch {
 	case ctx.Err() != nil:

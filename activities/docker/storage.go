@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"maps"
 	"strings"
 	"time"
 
@@ -21,39 +20,26 @@ import (
 // defaultDriver is the volume driver of a Storage that names none.
 const defaultDriver = "local"
 
-// applyStorage makes the volume. A volume cannot be changed, and making it anew
-// would lose its data, so that another declaration of an existing one is refused.
+// applyStorage makes the volume. One that is there stays as it is: Permit has
+// refused what would have to change it.
 func (p *Provider) applyStorage(ctx context.Context, d plan.Desired, outputs schemas.Outputs, say activities.Progress) error {
 	declared, err := decode[schemas.Storage](d)
 	if err != nil {
 		return err
 	}
-	found, err := p.ensureVolume(ctx, d, objectName(d.Target), declared, outputs, say)
-	if err != nil || found.Labels[activities.LabelSpec] == d.SpecHash {
-		return err
-	}
-	field := "properties.labels"
-	switch {
-	case found.Driver != cmp.Or(declared.Driver, defaultDriver):
-		field = "properties.driver"
-	case !maps.Equal(found.Options, declared.Options):
-		field = "properties.options"
-	}
-	return &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: field,
-		Message: fmt.Sprintf("volume %q exists with another declaration, and the engine cannot change a volume", found.Name),
-		Hint:    "go back to the former declaration, or declare a Storage of another name and move the data"}
+	return p.ensureVolume(ctx, d, objectName(d.Target), declared, outputs, say)
 }
 
-// ensureVolume returns the volume of that name, which it makes when there is none.
-func (p *Provider) ensureVolume(ctx context.Context, d plan.Desired, name string, declared schemas.Storage, outputs schemas.Outputs, say activities.Progress) (volume.Volume, error) {
+// ensureVolume makes the volume of that name when there is none.
+func (p *Provider) ensureVolume(ctx context.Context, d plan.Desired, name string, declared schemas.Storage, outputs schemas.Outputs, say activities.Progress) error {
 	found, err := p.volume(ctx, d.Resource, name)
 	if err != nil {
-		return volume.Volume{}, err
+		return err
 	}
 	if found == nil {
 		labels, err := objectLabels(d, outputs, declared.Labels)
 		if err != nil {
-			return volume.Volume{}, err
+			return err
 		}
 		labels[activities.LabelRetention] = string(cmp.Or(declared.Retention, schemas.RetentionDelete))
 		say("creating volume " + name)
@@ -65,20 +51,15 @@ func (p *Provider) ensureVolume(ctx context.Context, d plan.Desired, name string
 			})
 		})
 		if err != nil {
-			return volume.Volume{}, storageFault(ctx, d, err)
+			return storageFault(ctx, d, err)
 		}
 		p.logger.Info("created volume", "volume", name)
 		found = &made.Volume
 	}
 	if !owned(found.Labels, d.Target) {
-		return volume.Volume{}, foreign(d.Resource, "volume", name)
+		return foreign(d.Resource, "volume", name)
 	}
-	if is, wanted := retentionOf(found.Labels), cmp.Or(declared.Retention, schemas.RetentionDelete); is != wanted {
-		return volume.Volume{}, &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: "properties.retention",
-			Message: fmt.Sprintf("volume %q was made with retention %q, and the engine cannot change a volume", name, is),
-			Hint:    fmt.Sprintf("declare retention %q, or another resource and move the data", is)}
-	}
-	return *found, nil
+	return nil
 }
 
 // retentionOf reads the labels of a volume; one made without the label is deleted.

@@ -36,6 +36,10 @@ type workload struct {
 	restart schemas.RestartPolicy
 	// job says that the replicas run to their end.
 	job bool
+	// steps are the init steps of each replica, in their order.
+	steps []*workload
+	// step is the name of the init step that this workload is; empty for replicas.
+	step string
 	// imageField is the path of the property that decides the image.
 	imageField string
 	// health is nil when a running replica is a ready one.
@@ -53,16 +57,25 @@ func (w *workload) create(index int) client.ContainerCreateOptions {
 	config.Labels = maps.Clone(w.config.Labels)
 	config.Labels[activities.LabelReplica] = strconv.Itoa(index)
 	options := client.ContainerCreateOptions{
-		Name: containerName(w.desired, index), Config: &config, HostConfig: w.host,
+		Name: w.containerName(index), Config: &config, HostConfig: w.host,
 	}
 	// Engines before API 1.44 take one network when they create a container; the
 	// others are connected before the start.
 	if len(w.networks) > 0 {
 		options.NetworkingConfig = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
-			w.networks[0]: {Aliases: networkAliases(w.networks[0], w.desired.Resource, index)},
+			w.networks[0]: {Aliases: w.networkAliases(w.networks[0], index)},
 		}}
 	}
 	return options
+}
+
+// containerName is the name of the container with that index.
+func (w *workload) containerName(index int) string {
+	name := containerName(w.desired, index)
+	if w.step != "" {
+		name += "." + w.step
+	}
+	return name
 }
 
 // aliases are the names by which a replica is found on its networks: the
@@ -72,12 +85,12 @@ func aliases(resource string, index int) []string {
 }
 
 // networkAliases are the aliases on a network. The engine refuses them on the
-// networks that it brings itself.
-func networkAliases(name, resource string, index int) []string {
-	if slices.Contains([]string{network.NetworkBridge, network.NetworkHost, network.NetworkNone, network.NetworkDefault}, name) {
+// networks that it brings itself; an init step is found by nobody.
+func (w *workload) networkAliases(name string, index int) []string {
+	if w.step != "" || slices.Contains([]string{network.NetworkBridge, network.NetworkHost, network.NetworkNone, network.NetworkDefault}, name) {
 		return nil
 	}
-	return aliases(resource, index)
+	return aliases(w.desired.Resource, index)
 }
 
 // newWorkload fills in what does not depend on the type of the resource.

@@ -19,8 +19,9 @@ import (
 
 const (
 	document = "examples/users.yaml"
-	// postgresImage is what dev/images makes, by version.
+	// postgresImage and redisImage are what dev/images makes, by version.
 	postgresImage = "windlass.local/postgres:{version}"
+	redisImage    = "windlass.local/redis:{version}"
 )
 
 // start brings the stack up on free ports, and a worker as a process of its own,
@@ -58,7 +59,7 @@ func (d *demo) keyFile() string { return filepath.Join(d.directory, "master.key"
 func (d *demo) startWorker(ctx context.Context) (err error) {
 	d.worker, err = launch(ctx, filepath.Join(d.directory, "worker.log"), func(string) {}, filepath.Join(d.binaries, "windlass-worker"),
 		"--nats", d.nats, "--temporal-address", d.temporal, "--master-key-file", d.keyFile(),
-		"--postgres-image", postgresImage)
+		"--postgres-image", postgresImage, "--redis-image", redisImage)
 	if err == nil {
 		fmt.Printf("  %-9s process %d\n", "worker", d.worker.pid())
 	}

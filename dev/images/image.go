@@ -1,5 +1,5 @@
 // Package images makes the container images that the demo and the tests deploy, without a registry: static binaries of this
-// module in images from scratch, and PostgreSQL from Debian's packages. It loads them into the container engine that the
+// module in images from scratch, and PostgreSQL and Redis from Debian's packages. It loads them into the container engine that the
 // environment names, and does nothing when the engine has them already.
 package images
 
@@ -16,12 +16,14 @@ const (
 	FixtureReference = "windlass.local/fixture:1"
 	// PostgresReference is PostgreSQL 15 with the contract of the official image.
 	PostgresReference = "windlass.local/postgres:15"
+	// RedisReference is Redis 7 with the contract of the official image.
+	RedisReference = "windlass.local/redis:7"
 )
 
 // InputsLabel is the label that carries the hash of all that went into an image, so that a change is noticed.
 const InputsLabel = "local.windlass.inputs"
 
-// Image is one image that this package can make. Get one from Users, Fixture or Postgres.
+// Image is one image that this package can make. Get one from Users, Fixture, Postgres or Redis.
 type Image struct {
 	// Reference is the name under which the engine knows the image.
 	Reference string
@@ -50,10 +52,16 @@ func Fixture() Image {
 // packages and keeps the same contract (POSTGRES_USER, POSTGRES_PASSWORD, POSTGRES_PASSWORD_FILE, POSTGRES_DB, PGDATA).
 // Assembling needs root on a Debian machine and takes a minute or two.
 func Postgres() Image {
-	return Image{Reference: PostgresReference, recipe: postgres{}}
+	return Image{Reference: PostgresReference, recipe: postgres}
+}
+
+// Redis is Redis 7, made as Postgres is: the official image, or Debian's package with the same contract (redis-server as the
+// user redis, its data in /data).
+func Redis() Image {
+	return Image{Reference: RedisReference, recipe: redis}
 }
 
 // All returns every image of the demo.
 func All() []Image {
-	return []Image{Fixture(), Users("1.0.0"), Users("1.1.0"), Postgres()}
+	return []Image{Fixture(), Users("1.0.0"), Users("1.1.0"), Postgres(), Redis()}
 }

@@ -75,6 +75,7 @@ type workerConfig struct {
 	SecretsDir      string
 	DockerHost      string
 	PostgresImage   string
+	RedisImage      string
 	LogLevel        slog.Level
 }
 
@@ -87,7 +88,8 @@ func runWorker() error {
 	defer restore()
 	return worker.Run(ctx, worker.Config{
 		NATSURL: c.NATSURL, TemporalAddress: c.TemporalAddress, Namespace: c.Namespace,
-		MasterKeyFile: c.MasterKeyFile, SecretsDir: c.SecretsDir, DockerHost: c.DockerHost, PostgresImage: c.PostgresImage,
+		MasterKeyFile: c.MasterKeyFile, SecretsDir: c.SecretsDir, DockerHost: c.DockerHost,
+		PostgresImage: c.PostgresImage, RedisImage: c.RedisImage,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel})),
 		Ready:  func() { fmt.Println("ready") },
 	})

@@ -113,6 +113,9 @@ func (l *Ledger) Version(context.Context) (string, error) { return "Ledger", nil
 // Immutable implements activities.Provider.
 func (l *Ledger) Immutable(schemas.ResourceType) bool { return false }
 
+// Permit implements activities.Provider.
+func (l *Ledger) Permit(plan.Desired, plan.Observed) error { return nil }
+
 // Outputs implements activities.Provider.
 func (l *Ledger) Outputs(d plan.Desired) (schemas.Outputs, error) {
 	return schemas.Outputs{"name": d.Resource}, nil

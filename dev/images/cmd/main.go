@@ -1,6 +1,6 @@
 // Command cmd makes the container images of the demo and the tests and loads them into the container engine:
 //
-//	go run ./dev/images/cmd users fixture postgres
+//	go run ./dev/images/cmd users fixture postgres redis
 //	go run ./dev/images/cmd all
 package main
 
@@ -53,14 +53,16 @@ func choose(names []string) ([]images.Image, error) {
 			wanted = append(wanted, images.Fixture())
 		case "postgres":
 			wanted = append(wanted, images.Postgres())
+		case "redis":
+			wanted = append(wanted, images.Redis())
 		case "all":
 			wanted = append(wanted, images.All()...)
 		default:
-			return nil, fmt.Errorf("unknown image %q: use users, fixture, postgres or all", name)
+			return nil, fmt.Errorf("unknown image %q: use users, fixture, postgres, redis or all", name)
 		}
 	}
 	if len(wanted) == 0 {
-		return nil, fmt.Errorf("which image? Use users, fixture, postgres or all")
+		return nil, fmt.Errorf("which image? Use users, fixture, postgres, redis or all")
 	}
 	return wanted, nil
 }
