@@ -33,6 +33,9 @@ func (p *parameterFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.file, "values", "", "YAML or JSON file with values of a Template's parameters; --set goes before it")
 }
 
+// given says whether any parameter is given.
+func (p *parameterFlags) given() bool { return len(p.set) > 0 || p.file != "" }
+
 // values reads the flags.
 func (p *parameterFlags) values() (map[string]any, error) {
 	values := map[string]any{}
