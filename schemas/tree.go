@@ -25,6 +25,9 @@ type Tree struct {
 	// Value is made of map[string]any, []any, string, json.Number, bool and nil.
 	Value  any
 	places map[string]Place
+	// typed holds the paths of values that took the place of a ${param.name} with
+	// their type.
+	typed map[string]bool
 }
 
 // ParseTree reads JSON when the text starts with "{" or "[", else YAML. The
@@ -70,16 +73,22 @@ func (t *Tree) Member(name string) (*Tree, bool) {
 	if !ok {
 		return nil, false
 	}
-	sub := &Tree{Value: value, places: map[string]Place{"": t.Place(name)}}
-	for path, place := range t.places {
+	return t.sub(value, name), true
+}
+
+// sub is the value at that path, with its places as they are in the whole text but
+// paths that start at the value.
+func (t *Tree) sub(value any, path string) *Tree {
+	sub := &Tree{Value: value, places: map[string]Place{"": t.Place(path)}}
+	for inner, place := range t.places {
 		switch {
-		case len(path) > len(name)+1 && path[:len(name)+1] == name+".":
-			sub.places[path[len(name)+1:]] = place
-		case len(path) > len(name) && path[:len(name)+1] == name+"[":
-			sub.places[path[len(name):]] = place
+		case len(inner) > len(path)+1 && inner[:len(path)+1] == path+".":
+			sub.places[inner[len(path)+1:]] = place
+		case len(inner) > len(path) && inner[:len(path)+1] == path+"[":
+			sub.places[inner[len(path):]] = place
 		}
 	}
-	return sub, true
+	return sub
 }
 
 func memberPath(path, name string) string {

@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
 	"windlass/schemas"
 )
@@ -40,12 +40,9 @@ func (p *parameterFlags) given() bool { return len(p.set) > 0 || p.file != "" }
 func (p *parameterFlags) values() (map[string]any, error) {
 	values := map[string]any{}
 	if p.file != "" {
-		text, err := os.ReadFile(p.file)
-		if err != nil {
-			return nil, exitf(ExitUsage, "--values: %w", err)
-		}
-		if err := yaml.Unmarshal(text, &values); err != nil {
-			return nil, exitf(ExitUsage, "--values: %s: %w", p.file, err)
+		var err error
+		if values, err = readValues(p.file); err != nil {
+			return nil, err
 		}
 	}
 	for _, pair := range p.set {
@@ -53,10 +50,31 @@ func (p *parameterFlags) values() (map[string]any, error) {
 		if !found || name == "" {
 			return nil, exitf(ExitUsage, "--set %q is not of the form NAME=VALUE", pair)
 		}
-		if values == nil { // an empty values file
-			values = map[string]any{}
-		}
 		values[name] = value
+	}
+	return values, nil
+}
+
+// readValues reads a file of values; an empty one holds none.
+func readValues(path string) (map[string]any, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, exitf(ExitUsage, "--values: %w", err)
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return map[string]any{}, nil
+	}
+	tree, err := schemas.ParseTree(text)
+	var faults schemas.Faults
+	switch {
+	case errors.As(err, &faults):
+		return nil, exitf(ExitUsage, "--values: %s", faultLine(path, faults[0]))
+	case err != nil:
+		return nil, exitf(ExitUsage, "--values: %s: %w", path, err)
+	}
+	values, ok := tree.Value.(map[string]any)
+	if !ok {
+		return nil, exitf(ExitUsage, "--values: %s holds no parameters; write one a line, such as replicas: 3", path)
 	}
 	return values, nil
 }
