@@ -24,6 +24,26 @@ func (a argument) usable() error {
 	return nil
 }
 
+// lookUp is the value of a parameter. One that is given no value is nothing where
+// an expression has a default for it, else empty. What is no parameter stays a
+// reference.
+func lookUp(arguments map[string]argument, r Reference, defaulted bool) (any, error) {
+	if r.Namespace != NamespaceParameter {
+		return r.String(), nil
+	}
+	a, known := arguments[r.Name]
+	if !known {
+		return nil, fmt.Errorf("%s names no parameter of this Template", r)
+	}
+	if a.unset && defaulted {
+		return nil, nil
+	}
+	if err := a.usable(); err != nil {
+		return nil, fmt.Errorf("%s: %w", r, err)
+	}
+	return a.value, nil
+}
+
 // arguments returns the value of every declared parameter. Faults are those of the
 // declarations and those of the values.
 func (t *Tree) arguments(declared []Parameter, values map[string]any) (map[string]argument, error) {

@@ -79,33 +79,45 @@ func (t *Tree) parameters(value any) ([]Parameter, error) {
 	return parameters, decoder.Decode(&parameters)
 }
 
-// substitute replaces parameters in one text. A text that is nothing but one
-// reference takes the parameter's value with its type.
+// substitute replaces parameters in one text, and evaluates the expressions that
+// refer to nothing else. A text that is nothing but one of those takes the value
+// with its type. Expressions that refer to resources too keep their place, with the
+// values of the parameters in them.
 func (t *Tree) substitute(path, text string, arguments map[string]argument) (any, error) {
-	references, err := References(text)
+	parts, err := split(text)
 	if err != nil {
 		return nil, Faults{t.Fault(path, err.Error())}
 	}
-	for _, r := range references {
-		if r.Namespace != NamespaceParameter {
-			continue
+	lookup := func(r Reference, defaulted bool) (any, error) { return lookUp(arguments, r, defaulted) }
+	var out strings.Builder
+	for _, p := range parts {
+		var value any = p.plain
+		typed := false
+		switch {
+		case p.reference != nil:
+			value, err = lookup(*p.reference, false)
+			typed = p.reference.Namespace == NamespaceParameter
+		case p.expression != nil && p.expression.needsResources():
+			value, err = p.expression.filled(lookup)
+		case p.expression != nil:
+			value, err = p.expression.evaluate(lookup)
+			typed = true
 		}
-		a, known := arguments[r.Name]
-		if !known {
-			return nil, Faults{t.Fault(path, fmt.Sprintf("%s names no parameter of this Template", r))}
+		if err != nil {
+			return nil, Faults{t.Fault(path, err.Error())}
 		}
-		if err := a.usable(); err != nil {
-			return nil, Faults{t.Fault(path, fmt.Sprintf("%s: %s", r, err))}
+		if typed && len(parts) == 1 {
+			t.typed[path] = true
+			return value, nil
 		}
+		out.WriteString(plainText(value))
 	}
-	if len(references) == 1 && references[0].Namespace == NamespaceParameter && text == references[0].String() {
-		t.typed[path] = true
-		return arguments[references[0].Name].value, nil
+	if t.grown += out.Len(); t.grown > maxGrowth {
+		return nil, Faults{t.Fault(path, fmt.Sprintf("the document holds more than %d bytes of text once its parameters are filled in", maxGrowth))}
 	}
-	return Expand(text, func(r Reference) (string, error) {
-		if r.Namespace != NamespaceParameter {
-			return r.String(), nil
-		}
-		return plainText(arguments[r.Name].value), nil
-	})
+	return out.String(), nil
 }
+
+// maxGrowth bounds the text of a Template with its parameters filled in, so that a
+// long value that is used often cannot exhaust a reader.
+const maxGrowth = 8 * MaxDocumentBytes

@@ -25,9 +25,11 @@ type Tree struct {
 	// Value is made of map[string]any, []any, string, json.Number, bool and nil.
 	Value  any
 	places map[string]Place
-	// typed holds the paths of values that took the place of a ${param.name} with
-	// their type.
+	// typed holds the paths of values that took the place of a ${param.name}, or of
+	// an expression, with their type.
 	typed map[string]bool
+	// grown counts the bytes of text that were made of parameters.
+	grown int
 }
 
 // ParseTree reads JSON when the text starts with "{" or "[", else YAML. The
