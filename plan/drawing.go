@@ -99,6 +99,7 @@ var looks = []look{
 	{"retain", "#e5def5", "#6a4fb3"},
 	{"unchanged", "#f3f4f6", "#9aa1ab"},
 	{string(schemas.ResourceReady), "#d8f3dc", "#2d8a4e"},
+	{string(schemas.ResourceDrifted), "#fff1c9", "#b7860b"},
 	{string(schemas.ResourceCreating), "#d6e9fb", "#2471b5"},
 	{string(schemas.ResourceUpdating), "#d6e9fb", "#2471b5"},
 	{string(schemas.ResourceReplacing), "#d6e9fb", "#2471b5"},

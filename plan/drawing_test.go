@@ -101,7 +101,7 @@ func TestEveryActionAndStateHasALook(t *testing.T) {
 		require.NotEqual(t, plainLook, lookOf(planWords[action]), action)
 	}
 	for _, state := range []schemas.ResourceState{
-		schemas.ResourceCreating, schemas.ResourceUpdating, schemas.ResourceReplacing, schemas.ResourceReady,
+		schemas.ResourceCreating, schemas.ResourceUpdating, schemas.ResourceReplacing, schemas.ResourceReady, schemas.ResourceDrifted,
 		schemas.ResourceDeleting, schemas.ResourceDeleted, schemas.ResourceFailed,
 	} {
 		require.NotEqual(t, plainLook, lookOf(string(state)), state)
