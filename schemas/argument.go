@@ -25,12 +25,8 @@ func (a argument) usable() error {
 }
 
 // lookUp is the value of a parameter. One that is given no value is nothing where
-// an expression has a default for it, else empty. What is no parameter stays a
-// reference.
+// an expression has a default for it, else empty.
 func lookUp(arguments map[string]argument, r Reference, defaulted bool) (any, error) {
-	if r.Namespace != NamespaceParameter {
-		return r.String(), nil
-	}
 	a, known := arguments[r.Name]
 	if !known {
 		return nil, fmt.Errorf("%s names no parameter of this Template", r)

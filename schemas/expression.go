@@ -20,7 +20,7 @@ import (
 // Bounds of expressions. There are no loops and no recursion in them, so that time
 // and memory follow from the length and from the operands.
 const (
-	maxExpression = 2000
+	maxExpression = 4000
 	// maxOperand bounds each value that goes in, and what comes out, in bytes.
 	maxOperand = 64 << 10
 )
@@ -47,14 +47,10 @@ type operand struct {
 	defaulted bool
 }
 
-// lookup is the value of a reference: text, json.Number, bool, a list, an object,
-// or nil for nothing, which is for operands with a default only.
-type lookup func(r Reference, defaulted bool) (any, error)
-
 // pathAt finds a path at the beginning of a text: the name of a resource, "param" or
 // "secret", and what is asked of it.
 var (
-	pathAt   = regexp.MustCompile(`^([A-Za-z_][-A-Za-z0-9_]*)\.([A-Za-z_][A-Za-z0-9_]*)`)
+	pathAt   = regexp.MustCompile(`^([A-Za-z0-9_][-A-Za-z0-9_]*)\.([A-Za-z_][A-Za-z0-9_]*)`)
 	secretAt = regexp.MustCompile(`^(secret)\.([A-Za-z0-9_][-A-Za-z0-9_]*)`)
 	wordAt   = regexp.MustCompile(`^[A-Za-z0-9_]+`)
 )
@@ -121,14 +117,6 @@ func (e *expression) references() []Reference {
 		found[i] = o.Reference
 	}
 	return found
-}
-
-// needsResources says whether the value depends on outputs, which are not known
-// when a document is read.
-func (e *expression) needsResources() bool {
-	return slices.ContainsFunc(e.paths, func(o operand) bool {
-		return o.Namespace != NamespaceParameter && o.Namespace != NamespaceSecret
-	})
 }
 
 // operand is the one that the variable stands for, or nil.
@@ -214,11 +202,12 @@ func (e *expression) check(secret func(Reference) bool) error {
 	return e.fault(err)
 }
 
-// evaluate returns text, json.Number, bool, a list or an object.
-func (e *expression) evaluate(find lookup) (any, error) {
+// evaluate returns text, json.Number, bool, a list or an object. The values of the
+// operands are such, or nil for nothing.
+func (e *expression) evaluate(find func(operand) (any, error)) (any, error) {
 	values := map[string]any{}
 	for _, o := range e.paths {
-		value, err := find(o.Reference, o.defaulted)
+		value, err := find(o)
 		if err != nil {
 			return nil, err
 		}
@@ -248,25 +237,19 @@ func (e *expression) evaluate(find lookup) (any, error) {
 	return value, nil
 }
 
-// filled is the expression with the values of its parameters in their place.
-func (e *expression) filled(find lookup) (string, error) {
+// edited is the source with each path replaced by what edit returns for it.
+func (e *expression) edited(edit func(operand) (string, error)) (string, error) {
 	source, rest := []rune(e.source), 0
 	var b strings.Builder
 	for _, o := range e.paths {
-		if o.Namespace != NamespaceParameter {
-			continue
-		}
-		value, err := find(o.Reference, o.defaulted)
+		text, err := edit(o)
 		if err != nil {
 			return "", err
 		}
-		if holdsPlaceholder(o, value) {
-			return "", fmt.Errorf("%s: %s holds a reference, which an expression that refers to a resource too cannot take", e, o.Reference)
-		}
-		b.WriteString(string(source[rest:o.from]) + literal(value))
+		b.WriteString(string(source[rest:o.from]) + text)
 		rest = o.to
 	}
-	return "${" + b.String() + string(source[rest:]) + "}", nil
+	return b.String() + string(source[rest:]), nil
 }
 
 // language are the options under which expressions with these variables run.
@@ -379,23 +362,4 @@ func document(value any) (any, error) {
 		return object, nil
 	}
 	return value, nil
-}
-
-// literal is a value as it is written in an expression.
-func literal(value any) string {
-	switch v := value.(type) {
-	case nil:
-		return "nil"
-	case string:
-		return strconv.QuoteToASCII(v)
-	case json.Number:
-		return "(" + v.String() + ")"
-	case []any:
-		items := make([]string, len(v))
-		for i, item := range v {
-			items[i] = literal(item)
-		}
-		return "[" + strings.Join(items, ", ") + "]"
-	}
-	return fmt.Sprint(value)
 }

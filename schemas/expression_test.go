@@ -142,6 +142,19 @@ func TestAnExpressionOverOutputsIsEvaluatedWhenTheyAreKnown(t *testing.T) {
 	}
 }
 
+func TestReferencesInTheValueOfAParameterAreOperandsThemselves(t *testing.T) {
+	for text, test := range map[string]struct{ name, want string }{
+		`${upper(param.name)}`:     {"${users-db.host}", `${upper(users-db.host)}`},
+		`${param.name + "!"}`:      {"on ${users-db.host}:${users-db.port}", `${("on " + users-db.host + ":" + users-db.port) + "!"}`},
+		`${param.name + secret.B}`: {"${secret.A}", "${secret.A}${secret.B}"},
+		`${param.name + "?"}`:      {`${"a" + secret.A}`, "a${secret.A}?"},
+	} {
+		document, err := Parse(withExpression(text), map[string]any{"name": test.name})
+		require.NoError(t, err)
+		require.Equal(t, test.want, argumentOf(t, document))
+	}
+}
+
 func TestAnExpressionThatIsWrongIsRefusedBeforeAnythingRuns(t *testing.T) {
 	for text, want := range map[string]string{
 		`${param.count + }`:                      `"${param.count + }", character 16: unexpected token EOF; write $${ for a plain ${`,
@@ -169,7 +182,7 @@ func TestAnExpressionThatIsWrongIsRefusedBeforeAnythingRuns(t *testing.T) {
 		`${users-db.host * param.count}`:         `mismatched types text and number`,
 		`${count-param.count}`:                   `"count-param" is no resource of this document`,
 		`${"a`:                                   "has no closing brace",
-		"${" + strings.Repeat("1+", 1000) + "1}": "is 2001 bytes long; an expression has at most 2000",
+		"${" + strings.Repeat("1+", 3000) + "1}": "is 6001 bytes long; an expression has at most 4000",
 	} {
 		t.Run(text[:min(len(text), 40)], func(t *testing.T) {
 			_, err := Parse(withExpression(text), nil)
@@ -211,10 +224,10 @@ func TestAPlaceholderThatShowsUpLateIsProtectedToo(t *testing.T) {
 	lookup := func(Reference) (string, error) { return "${generated.x.password}", nil }
 	_, err := Evaluate(`${upper(cache.address)}`, lookup)
 	require.ErrorContains(t, err, "holds a secret")
-	_, err = Parse(withExpression(`${upper(param.name)}`), map[string]any{"name": "${secret.A}"})
-	require.ErrorContains(t, err, "holds a secret")
-	_, err = Parse(withExpression(`${users-db.host + param.name}`), map[string]any{"name": "${secret.A}"})
-	require.ErrorContains(t, err, "${param.name} holds a reference, which an expression that refers to a resource too cannot take")
+	for _, value := range []string{"${secret.A}", "a${secret.A}", "${users-db.url}", `${"a" + secret.A}`} {
+		_, err = Parse(withExpression(`${upper(param.name)}`), map[string]any{"name": value})
+		require.ErrorContains(t, err, "holds a secret", value)
+	}
 }
 
 func TestSecretsAreNeverResolvedByExpressions(t *testing.T) {

@@ -143,7 +143,7 @@ func assemble(parts []part, replace func(Reference) (string, error)) (string, er
 		case p.reference != nil:
 			value, err = replace(*p.reference)
 		case p.expression != nil:
-			value, err = p.expression.evaluate(func(r Reference, _ bool) (any, error) { return replace(r) })
+			value, err = p.expression.evaluate(func(o operand) (any, error) { return replace(o.Reference) })
 		}
 		if err != nil {
 			return "", err

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"strings"
 )
 
 func decodeJSON(text []byte) (any, error) {
@@ -24,6 +23,9 @@ func (t *Tree) instantiate(values map[string]any) error {
 		if len(values) > 0 {
 			return Faults{t.Fault("kind", fmt.Sprintf("parameters are given but the document is no Template; accepted is %q", KindTemplate))}
 		}
+		if spec, _ := document["spec"].(map[string]any); spec["outputs"] != nil {
+			return Faults{t.Fault("spec.outputs", fmt.Sprintf("only a Template has outputs; set kind: %s", KindTemplate))}
+		}
 		return nil
 	}
 	spec, ok := document["spec"].(map[string]any)
@@ -41,10 +43,15 @@ func (t *Tree) instantiate(values map[string]any) error {
 	delete(spec, "parameters")
 	document["kind"] = KindInfrastructure
 	t.typed = map[string]bool{}
+	document, restore := withoutNested(document)
 	t.Value, err = walkStrings(document, "", func(path, text string) (any, error) {
 		return t.substitute(path, text, arguments)
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	restore(t.Value)
+	return t.takeOutputs(t.Value.(map[string]any)["spec"].(map[string]any))
 }
 
 func (t *Tree) parameters(value any) ([]Parameter, error) {
@@ -59,14 +66,7 @@ func (t *Tree) parameters(value any) ([]Parameter, error) {
 		path := elementPath("spec.parameters", i)
 		sub := t.sub(list[i], path)
 		if err := sub.check("windlass:infrastructure#/$defs/parameter"); err != nil {
-			faults, ok := err.(Faults)
-			if !ok {
-				return nil, err
-			}
-			for n := range faults {
-				faults[n].Field = strings.TrimSuffix(path+"."+faults[n].Field, ".")
-			}
-			return nil, faults
+			return nil, placed(err, path)
 		}
 	}
 	text, err := json.Marshal(list)
@@ -84,40 +84,41 @@ func (t *Tree) parameters(value any) ([]Parameter, error) {
 // with its type. Expressions that refer to resources too keep their place, with the
 // values of the parameters in them.
 func (t *Tree) substitute(path, text string, arguments map[string]argument) (any, error) {
-	parts, err := split(text)
+	value, typed, err := fillText(text, true, func(r Reference, defaulted bool) (any, bool, error) {
+		if r.Namespace != NamespaceParameter {
+			return nil, false, nil
+		}
+		value, err := lookUp(arguments, r, defaulted)
+		return value, true, err
+	})
 	if err != nil {
 		return nil, Faults{t.Fault(path, err.Error())}
 	}
-	lookup := func(r Reference, defaulted bool) (any, error) { return lookUp(arguments, r, defaulted) }
-	var out strings.Builder
-	for _, p := range parts {
-		var value any = p.plain
-		typed := false
-		switch {
-		case p.reference != nil:
-			value, err = lookup(*p.reference, false)
-			typed = p.reference.Namespace == NamespaceParameter
-		case p.expression != nil && p.expression.needsResources():
-			value, err = p.expression.filled(lookup)
-		case p.expression != nil:
-			value, err = p.expression.evaluate(lookup)
-			typed = true
-		}
-		if err != nil {
-			return nil, Faults{t.Fault(path, err.Error())}
-		}
-		if typed && len(parts) == 1 {
-			t.typed[path] = true
-			return value, nil
-		}
-		out.WriteString(plainText(value))
+	if typed {
+		t.typed[path] = true
 	}
-	if t.grown += out.Len(); t.grown > maxGrowth {
-		return nil, Faults{t.Fault(path, fmt.Sprintf("the document holds more than %d bytes of text once its parameters are filled in", maxGrowth))}
-	}
-	return out.String(), nil
+	return value, t.grow(path, value)
 }
 
-// maxGrowth bounds the text of a Template with its parameters filled in, so that a
-// long value that is used often cannot exhaust a reader.
-const maxGrowth = 8 * MaxDocumentBytes
+// takeOutputs takes the outputs of a Template, with its parameters filled in, out of
+// its document.
+func (t *Tree) takeOutputs(spec map[string]any) error {
+	outputs, given := spec["outputs"]
+	if !given {
+		return nil
+	}
+	if err := t.sub(outputs, "spec.outputs").check("windlass:infrastructure#/$defs/outputs"); err != nil {
+		return placed(err, "spec.outputs")
+	}
+	delete(spec, "outputs")
+	t.outputs = map[string]any{}
+	for i, output := range outputs.([]any) {
+		o := output.(map[string]any)
+		name := o["name"].(string)
+		if _, twice := t.outputs[name]; twice {
+			return Faults{t.Fault(memberPath(elementPath("spec.outputs", i), "name"), fmt.Sprintf("output %q is declared twice", name))}
+		}
+		t.outputs[name] = o["value"]
+	}
+	return nil
+}
