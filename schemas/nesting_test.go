@@ -192,6 +192,20 @@ func TestFaultsInANestedTemplateNameTheirPlaceInTheText(t *testing.T) {
 	}
 }
 
+func TestACommandKnowsWhereAResourceOfATemplateStands(t *testing.T) {
+	data, err := json.Marshal(map[string]any{"document": shopDocument})
+	require.NoError(t, err)
+	tree, err := ParseTree(data)
+	require.NoError(t, err)
+	command, err := ParseCommand(CommandDeploymentRequested, tree)
+	require.NoError(t, err)
+	require.Equal(t, "users-app", command.Infrastructure.Spec.Resources[2].Name)
+	require.Equal(t, "spec.resources[1].properties.template.spec.resources[1].properties.image", command.Field("spec.resources[2].properties.image"))
+	require.Equal(t, 35, command.Place("spec.resources[2].properties.image").Line)
+	require.Equal(t, "spec.resources[2].properties.image", command.Field("spec.resources[3].properties.image"))
+	require.Equal(t, "spec.environment", command.Field("spec.environment"))
+}
+
 func TestOutputsThatReferToEachOtherInACircleAreRefused(t *testing.T) {
 	template := `{apiVersion: windlass/v1, kind: Template, metadata: {name: t}, spec: {parameters: [{name: it, type: String}], outputs: [{name: it, value: "${param.it}"}], resources: []}}`
 	text := "apiVersion: windlass/v1\nkind: Infrastructure\nmetadata: {name: ring}\nspec:\n  environment: a\n  resources:\n" +
