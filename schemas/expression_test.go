@@ -206,7 +206,7 @@ func TestReferencesInExpressionsMakeCycles(t *testing.T) {
 func TestASecretIsNeverAnOperandOfMoreThanJoining(t *testing.T) {
 	for _, operand := range []string{"secret.A", "users-db.url", "users-db.password"} {
 		for _, form := range []string{
-			`${upper(%s)}`, `${len(%s)}`, `${%s == "a" ? 1 : 2}`, `${%s contains "a"}`, `${%s matches "^a"}`, `${%s[0]}`, `${%s[0:2]}`,
+			`${upper(%s)}`, `${len(%s)}`, `${%s ? 1 : 2}`, `${%s == "a" ? 1 : 2}`, `${%s contains "a"}`, `${%s matches "^a"}`, `${%s[0]}`, `${%s[0:2]}`,
 			`${replace(%s, "a", "b")}`, `${split(%s, "")[0]}`, `${int(%s)}`, `${string(%s)}`, `${"a" in [%s]}`, `${[%s][0]}`, `${%s in ["a"]}`,
 			`${upper("a" + %s)}`, `${upper(param.public ? "a" : %s)}`, `${trim(join([%s], ""))}`, `${first([%s])}`, `${len([%s])}`, `${%s < "a"}`, `${hasPrefix(%s, "a")}`,
 			`${(param.size ?? %s) == "a"}`, `${%s startsWith "a"}`,
