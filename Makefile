@@ -10,7 +10,7 @@ COUNT = awk 'NR % 100 == 0 { print "  " NR " packages compiled"; fflush() } /^(\
 # How long one package of tests may take.
 TEST_TIMEOUT ?= 40m
 
-.PHONY: help build dev demo test lint bench histories engine images clean
+.PHONY: help build dev demo test lint bench histories reference engine images clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench: build engine images ## run the benchmarks; docs/benchmarks.md says what t
 
 histories: engine images ## record the workflow histories that the replay tests read
 	@go test ./dev/histories -run TestRecord -record
+
+reference: ## write docs/reference/resources.md from the JSON Schema
+	@go run ./dev/reference
 
 engine: # make sure that a container engine answers
 	@go run ./dev/engine

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	"windlass/plan"
@@ -83,7 +84,7 @@ func (d *declaration) resource(r *schemas.Resource) (*declared, error) {
 		return value, nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, unresolved(err)
 	}
 	if properties, err = tagged(r, properties); err != nil {
 		return nil, err
@@ -121,4 +122,15 @@ func tagged(r *schemas.Resource, properties json.RawMessage) (json.RawMessage, e
 	}
 	object["tags"] = r.Tags
 	return json.Marshal(object)
+}
+
+// unresolved makes a fault of an expression that has no value for what the outputs
+// are: int("") for one.
+func unresolved(err error) error {
+	var fault *Fault
+	var text *schemas.TextError
+	if errors.As(err, &fault) || !errors.As(err, &text) {
+		return err
+	}
+	return &Fault{Kind: Invalid, Resource: text.Resource, Field: text.Field, Message: text.Err.Error(), Err: err}
 }

@@ -58,6 +58,7 @@ func TestDeclareSaysWhatCannotBeResolved(t *testing.T) {
 	}{
 		"a provider that the worker lacks":       {strings.Replace(document, "type: Network", "type: Network, provider: moon", 1), "backend", "provider", `the worker has no provider "moon"`},
 		"an output that is not offered as it is": {strings.Replace(document, "${db.url}", "${backend2.port}", 1) + "    - {name: backend2, type: Compute, properties: {image: a}}\n", "web", "", "${backend2.port} has no value"},
+		"an expression that has no value":        {strings.Replace(document, "${db.url}", "${int(db.host)}", 1), "web", "properties.environment.DATABASE_URL", `a number, or text that is a whole number, is expected; "users-db" is none`},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -70,6 +71,14 @@ func TestDeclareSaysWhatCannotBeResolved(t *testing.T) {
 			require.Contains(t, fault.Message, test.message)
 		})
 	}
+}
+
+func TestDeclareEvaluatesExpressionsOnPlaceholders(t *testing.T) {
+	text := strings.Replace(document, "${db.url}", `${db.url + "?host=" + upper(db.host) + "&key=" + secret.API_TOKEN}`, 1)
+	all, err := Declare(parsed(t, text), 1, Providers{"docker": newFake()})
+	require.NoError(t, err)
+	require.Contains(t, string(all[2].Properties), `postgres://db:${generated.db.password}@users-db:5432/db?host=USERS-DB\u0026key=${secret.API_TOKEN}`)
+	require.Equal(t, []string{"backend", "db"}, all[2].DependsOn)
 }
 
 func TestNoDocumentDeclaresNothing(t *testing.T) {

@@ -110,7 +110,7 @@ func (a *Activities) locate(ctx context.Context, revision Revision, failure *sch
 	}
 	failure.Field = fmt.Sprintf("spec.resources[%d].%s", index, failure.Field)
 	if command, err := stored.Command(); err == nil {
-		failure.Line = command.Place(failure.Field).Line
+		failure.Field, failure.Line = command.Field(failure.Field), command.Place(failure.Field).Line
 	}
 }
 

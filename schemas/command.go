@@ -136,6 +136,15 @@ func (c *Command) Place(path string) Place {
 	return c.document.Place(path)
 }
 
+// Field is the path at which a field of the document stands in that text: inside
+// the Template that a resource came out of, where it did.
+func (c *Command) Field(path string) string {
+	if c.document == nil {
+		return path
+	}
+	return c.document.origin(path)
+}
+
 // ShortType is the part of an event type that names noun and verb:
 // "deployment.requested" of "io.windlass.deployment.requested.v1". It is empty
 // for a type that does not have that form.

@@ -11,30 +11,51 @@ import (
 // names in dependsOn and those its properties refer to.
 func (r Resource) Dependencies() ([]string, error) {
 	names := slices.Clone(r.DependsOn)
-	_, err := r.expand(func(reference Reference) (string, error) {
-		switch reference.Namespace {
-		case NamespaceParameter, NamespaceSecret, NamespaceGenerated:
-		default:
-			names = append(names, reference.Namespace)
+	_, err := r.walk(func(text string) (string, error) {
+		references, err := References(text)
+		for _, reference := range references {
+			switch reference.Namespace {
+			case NamespaceParameter, NamespaceSecret, NamespaceGenerated:
+			default:
+				names = append(names, reference.Namespace)
+			}
 		}
-		return "", nil
+		return text, err
 	})
 	sort.Strings(names)
 	return slices.Compact(names), err
 }
 
 // Resolved returns the properties with every reference to a resource replaced by
-// what lookup returns for it. Secrets stay placeholders.
+// what lookup returns for it, and every expression by its value. Secrets stay
+// placeholders. The error is of type TextError.
 func (r Resource) Resolved(lookup func(Reference) (string, error)) (json.RawMessage, error) {
-	return r.expand(func(reference Reference) (string, error) {
-		if reference.Namespace == NamespaceSecret {
-			return reference.String(), nil
-		}
-		return lookup(reference)
+	return r.walk(func(text string) (string, error) {
+		return Evaluate(text, func(reference Reference) (string, error) {
+			if reference.Namespace == NamespaceSecret {
+				return reference.String(), nil
+			}
+			return lookup(reference)
+		})
 	})
 }
 
-func (r Resource) expand(replace func(Reference) (string, error)) (json.RawMessage, error) {
+// TextError says which text of a resource cannot be resolved, and why.
+type TextError struct {
+	Resource string
+	// Field is the path in the resource, such as "properties.image".
+	Field string
+	Err   error
+}
+
+// Error is "resource: field: reason".
+func (e *TextError) Error() string { return fmt.Sprintf("%s: %s: %s", e.Resource, e.Field, e.Err) }
+
+// Unwrap returns the cause.
+func (e *TextError) Unwrap() error { return e.Err }
+
+// walk visits every text in the properties and replaces it by what visit returns.
+func (r Resource) walk(visit func(text string) (string, error)) (json.RawMessage, error) {
 	if len(r.Properties) == 0 {
 		return json.RawMessage("{}"), nil
 	}
@@ -43,9 +64,9 @@ func (r Resource) expand(replace func(Reference) (string, error)) (json.RawMessa
 		return nil, fmt.Errorf("properties of %q: %w", r.Name, err)
 	}
 	value, err = walkStrings(value, "properties", func(path, text string) (any, error) {
-		expanded, err := Expand(text, replace)
+		expanded, err := visit(text)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %s: %w", r.Name, path, err)
+			return nil, &TextError{Resource: r.Name, Field: path, Err: err}
 		}
 		return expanded, nil
 	})

@@ -22,6 +22,12 @@ func (t *Tree) infrastructure(values map[string]any) (*Infrastructure, error) {
 	if err := t.instantiate(values); err != nil {
 		return nil, err
 	}
+	if err := t.expand(0); err != nil {
+		return nil, err
+	}
+	if err := t.toText("windlass:infrastructure"); err != nil {
+		return nil, err
+	}
 	if err := t.check("windlass:infrastructure"); err != nil {
 		return nil, err
 	}

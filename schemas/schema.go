@@ -136,7 +136,7 @@ func accepted(location string) string {
 		return "other fields"
 	}
 	if len(schema.Properties) == 0 {
-		return accepts[lastSegment(location)]
+		return schema.Description
 	}
 	names := make([]string, 0, len(schema.Properties))
 	for name := range schema.Properties {
@@ -146,27 +146,23 @@ func accepted(location string) string {
 	return strings.Join(names, ", ")
 }
 
-func lastSegment(location string) string {
-	return location[strings.LastIndexByte(location, '/')+1:]
-}
-
-// accepts says in words what the named definitions of the schema accept.
-var accepts = map[string]string{
-	"name":        `a DNS label: lower-case letters, digits and "-", at most 63 characters, a letter or digit at both ends`,
-	"duration":    "a duration such as 30s, 1m30s or 250ms",
-	"cpu":         "an amount of CPU such as 0.5, 2 or 500m",
-	"memory":      "an amount of memory such as 64Mi, 1.5Gi or 500M",
-	"path":        "an absolute path that starts with /",
-	"secret":      "a reference such as ${secret.NAME}, never the secret itself",
-	"cidr":        "a subnet in CIDR form such as 10.20.0.0/24",
-	"environment": "variable names such as DATABASE_URL",
-	"version":     `a version such as "15" or "15.4"`,
-	"identifier":  "lower-case letters, digits and _, at most 63 characters, not starting with a digit",
-	"filled":      "text that is not empty",
+// expectation says in words what the named definition at that location accepts: its
+// description, as far as it describes one value and no object.
+func expectation(location string) string {
+	_, fragment, _ := strings.Cut(location, "#")
+	name, named := strings.CutPrefix(fragment, "/$defs/")
+	if !named || strings.Contains(name, "/") {
+		return ""
+	}
+	schema, err := compile(location)
+	if err != nil || len(schema.Properties) > 0 {
+		return ""
+	}
+	return schema.Description
 }
 
 func reason(e *jsonschema.ValidationError) string {
-	expected := accepts[lastSegment(e.SchemaURL)]
+	expected := expectation(e.SchemaURL)
 	switch k := e.ErrorKind.(type) {
 	case *kind.Type:
 		if expected == "" {

@@ -4,9 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"sort"
-	"strconv"
-	"strings"
 )
 
 func decodeJSON(text []byte) (any, error) {
@@ -26,6 +23,9 @@ func (t *Tree) instantiate(values map[string]any) error {
 		if len(values) > 0 {
 			return Faults{t.Fault("kind", fmt.Sprintf("parameters are given but the document is no Template; accepted is %q", KindTemplate))}
 		}
+		if spec, _ := document["spec"].(map[string]any); spec["outputs"] != nil {
+			return Faults{t.Fault("spec.outputs", fmt.Sprintf("only a Template has outputs; set kind: %s", KindTemplate))}
+		}
 		return nil
 	}
 	spec, ok := document["spec"].(map[string]any)
@@ -36,16 +36,22 @@ func (t *Tree) instantiate(values map[string]any) error {
 	if err != nil {
 		return err
 	}
-	resolved, err := t.arguments(declared, values)
+	arguments, err := t.arguments(declared, values)
 	if err != nil {
 		return err
 	}
 	delete(spec, "parameters")
 	document["kind"] = KindInfrastructure
+	t.typed = map[string]bool{}
+	document, restore := withoutNested(document)
 	t.Value, err = walkStrings(document, "", func(path, text string) (any, error) {
-		return t.substitute(path, text, resolved)
+		return t.substitute(path, text, arguments)
 	})
-	return err
+	if err != nil {
+		return err
+	}
+	restore(t.Value)
+	return t.takeOutputs(t.Value.(map[string]any)["spec"].(map[string]any))
 }
 
 func (t *Tree) parameters(value any) ([]Parameter, error) {
@@ -57,16 +63,10 @@ func (t *Tree) parameters(value any) ([]Parameter, error) {
 		return nil, Faults{t.Fault("spec.parameters", "a list of parameters is expected")}
 	}
 	for i := range list {
-		sub := &Tree{Value: list[i], places: map[string]Place{"": t.Place(elementPath("spec.parameters", i))}}
+		path := elementPath("spec.parameters", i)
+		sub := t.sub(list[i], path)
 		if err := sub.check("windlass:infrastructure#/$defs/parameter"); err != nil {
-			faults, ok := err.(Faults)
-			if !ok {
-				return nil, err
-			}
-			for n := range faults {
-				faults[n].Field = strings.TrimSuffix(elementPath("spec.parameters", i)+"."+faults[n].Field, ".")
-			}
-			return nil, faults
+			return nil, placed(err, path)
 		}
 	}
 	text, err := json.Marshal(list)
@@ -79,143 +79,46 @@ func (t *Tree) parameters(value any) ([]Parameter, error) {
 	return parameters, decoder.Decode(&parameters)
 }
 
-// arguments returns the value of every declared parameter.
-func (t *Tree) arguments(declared []Parameter, values map[string]any) (map[string]any, error) {
-	var faults Faults
-	resolved := map[string]any{}
-	for i, p := range declared {
-		path := elementPath("spec.parameters", i)
-		if _, twice := resolved[p.Name]; twice {
-			faults = append(faults, t.Fault(memberPath(path, "name"), fmt.Sprintf("parameter %q is declared twice", p.Name)))
-			continue
+// substitute replaces parameters in one text, and evaluates the expressions that
+// refer to nothing else. A text that is nothing but one of those takes the value
+// with its type. Expressions that refer to resources too keep their place, with the
+// values of the parameters in them.
+func (t *Tree) substitute(path, text string, arguments map[string]argument) (any, error) {
+	value, typed, err := fillText(text, true, func(r Reference, defaulted bool) (any, bool, error) {
+		if r.Namespace != NamespaceParameter {
+			return nil, false, nil
 		}
-		value, given := values[p.Name]
-		if !given {
-			if p.Required {
-				faults = append(faults, t.Fault(path, fmt.Sprintf("parameter %q is required; give a value of type %s", p.Name, p.Type)))
-			}
-			value = p.Default
-		}
-		converted, err := p.convert(value)
-		if err != nil {
-			faults = append(faults, t.Fault(path, err.Error()))
-		}
-		resolved[p.Name] = converted
-	}
-	names := make([]string, 0, len(values))
-	for name := range values {
-		names = append(names, name)
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		if _, known := resolved[name]; !known {
-			faults = append(faults, t.Fault("spec.parameters", fmt.Sprintf("parameter %q is given but not declared; declared are %s", name, parameterNames(declared))))
-		}
-	}
-	if len(faults) > 0 {
-		return nil, faults
-	}
-	return resolved, nil
-}
-
-func parameterNames(parameters []Parameter) string {
-	if len(parameters) == 0 {
-		return "none"
-	}
-	names := make([]string, len(parameters))
-	for i, p := range parameters {
-		names[i] = p.Name
-	}
-	return strings.Join(names, ", ")
-}
-
-// convert turns a value into the parameter's type. Text is accepted for every
-// type, since that is all that a command line can give.
-func (p Parameter) convert(value any) (any, error) {
-	text, isText := value.(string)
-	switch p.Type {
-	case ParameterString:
-		switch v := value.(type) {
-		case nil:
-			return "", nil
-		case string:
-			return v, nil
-		}
-		return "", p.refuse(value, "text in quotes")
-	case ParameterNumber:
-		switch v := value.(type) {
-		case nil:
-			return json.Number("0"), nil
-		case json.Number:
-			return v, nil
-		case float64:
-			return json.Number(strconv.FormatFloat(v, 'g', -1, 64)), nil
-		case int:
-			return json.Number(strconv.Itoa(v)), nil
-		}
-		if _, err := strconv.ParseFloat(text, 64); isText && err == nil && json.Valid([]byte(text)) {
-			return json.Number(text), nil
-		}
-		return nil, p.refuse(value, "a number such as 3 or 0.5")
-	case ParameterBoolean:
-		switch value {
-		case nil, false, "false":
-			return false, nil
-		case true, "true":
-			return true, nil
-		}
-		return nil, p.refuse(value, "true or false")
-	default:
-		switch v := value.(type) {
-		case nil:
-			return []any{}, nil
-		case []any:
-			return v, nil
-		}
-		if isText && text == "" {
-			return []any{}, nil
-		}
-		if isText {
-			var items []any
-			for item := range strings.SplitSeq(text, ",") {
-				items = append(items, item)
-			}
-			return items, nil
-		}
-		return nil, p.refuse(value, "a list, or text with commas such as a,b")
-	}
-}
-
-func (p Parameter) refuse(value any, accepted string) error {
-	return fmt.Errorf("parameter %q of type %s cannot be %s; accepted is %s", p.Name, p.Type, shown(value), accepted)
-}
-
-// substitute replaces parameters in one text. A text that is nothing but one
-// reference takes the parameter's value with its type.
-func (t *Tree) substitute(path, text string, values map[string]any) (any, error) {
-	references, err := References(text)
+		value, err := lookUp(arguments, r, defaulted)
+		return value, true, err
+	})
 	if err != nil {
 		return nil, Faults{t.Fault(path, err.Error())}
 	}
-	for _, r := range references {
-		if _, known := values[r.Name]; r.Namespace == NamespaceParameter && !known {
-			return nil, Faults{t.Fault(path, fmt.Sprintf("%s names no parameter of this Template", r))}
-		}
+	if typed {
+		t.typed[path] = true
 	}
-	if len(references) == 1 && references[0].Namespace == NamespaceParameter && text == references[0].String() {
-		return values[references[0].Name], nil
+	return value, t.grow(path, value)
+}
+
+// takeOutputs takes the outputs of a Template, with its parameters filled in, out of
+// its document.
+func (t *Tree) takeOutputs(spec map[string]any) error {
+	outputs, given := spec["outputs"]
+	if !given {
+		return nil
 	}
-	return Expand(text, func(r Reference) (string, error) {
-		if r.Namespace != NamespaceParameter {
-			return r.String(), nil
+	if err := t.sub(outputs, "spec.outputs").check("windlass:infrastructure#/$defs/outputs"); err != nil {
+		return placed(err, "spec.outputs")
+	}
+	delete(spec, "outputs")
+	t.outputs = map[string]any{}
+	for i, output := range outputs.([]any) {
+		o := output.(map[string]any)
+		name := o["name"].(string)
+		if _, twice := t.outputs[name]; twice {
+			return Faults{t.Fault(memberPath(elementPath("spec.outputs", i), "name"), fmt.Sprintf("output %q is declared twice", name))}
 		}
-		if list, ok := values[r.Name].([]any); ok {
-			items := make([]string, len(list))
-			for i, item := range list {
-				items[i] = fmt.Sprint(item)
-			}
-			return strings.Join(items, ","), nil
-		}
-		return fmt.Sprint(values[r.Name]), nil
-	})
+		t.outputs[name] = o["value"]
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package schemas_test
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -79,4 +80,19 @@ func TestAWrongParameterIsRefusedWithNameTypeAndAcceptedForm(t *testing.T) {
 			require.ErrorContains(t, err, test.reason)
 		})
 	}
+}
+
+func TestAParameterThatStandsWhereTextBelongsIsText(t *testing.T) {
+	text := strings.NewReplacer(`TITLE: "web in ${param.environment} x${param.replicas}"`, `COUNT: "${param.replicas}", FLAG: "${param.internal}", ARGS: "${param.args}"`,
+		`args: ${param.args}`, `args: ["--count", "${param.replicas}"]`).Replace(template)
+	document, err := schemas.Parse([]byte(text), map[string]any{"environment": "staging", "args": "serve,-v"})
+	require.NoError(t, err)
+	web, err := schemas.Decode[schemas.Compute](*document.Resource("web"))
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"COUNT": "2", "FLAG": "false", "ARGS": "serve,-v", "COST": "$${5}", "TOKEN": "${secret.TOKEN}"}, web.Environment)
+	require.Equal(t, []string{"--count", "2"}, web.Args)
+	require.Equal(t, 2, *web.Replicas)
+
+	_, err = schemas.Parse([]byte(strings.Replace(text, "replicas: ${param.replicas}", "replicas: ${param.args}", 1)), map[string]any{"environment": "staging"})
+	require.ErrorContains(t, err, "spec.resources[1].properties.replicas: a value of type integer is expected, found a value of type array")
 }

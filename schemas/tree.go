@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // Bounds on what is parsed, so that no document can exhaust a reader: a nested
@@ -15,6 +16,9 @@ const (
 	MaxDepth = 64
 	// MaxNodes is how many values a document may hold, aliases expanded.
 	MaxNodes = 200_000
+	// maxGrowth bounds the text of a Template with its parameters filled in, so that
+	// a long value that is used often cannot exhaust a reader.
+	maxGrowth = 8 * MaxDocumentBytes
 )
 
 // Place is a position in a text; both numbers start at 1.
@@ -25,6 +29,18 @@ type Tree struct {
 	// Value is made of map[string]any, []any, string, json.Number, bool and nil.
 	Value  any
 	places map[string]Place
+	// base is the path of Value in the whole text, empty for all of it.
+	base string
+	// origins are the paths below base at which the resources stand in the text, by
+	// their place in Value, once resources of type Template are expanded.
+	origins []string
+	// outputs are those of a Template.
+	outputs map[string]any
+	// typed holds the paths of values that took the place of a ${param.name}, or of
+	// an expression, with their type.
+	typed map[string]bool
+	// grown counts the bytes of text that were made of parameters.
+	grown int
 }
 
 // ParseTree reads JSON when the text starts with "{" or "[", else YAML. The
@@ -45,6 +61,7 @@ func ParseTree(text []byte) (*Tree, error) {
 
 // Place returns where the value of that path stands, or the nearest value around it.
 func (t *Tree) Place(path string) Place {
+	path = joinPath(t.base, t.origin(path))
 	for {
 		if p, ok := t.places[path]; ok || path == "" {
 			return p
@@ -53,10 +70,32 @@ func (t *Tree) Place(path string) Place {
 	}
 }
 
+// origin is the path of a value in the text.
+func (t *Tree) origin(path string) string {
+	rest, ok := strings.CutPrefix(path, "spec.resources[")
+	if !ok {
+		return path
+	}
+	index, member, _ := strings.Cut(rest, "]")
+	if i, err := strconv.Atoi(index); err == nil && i < len(t.origins) {
+		return t.origins[i] + member
+	}
+	return path
+}
+
 // Fault makes a fault at a path of the tree.
 func (t *Tree) Fault(path, reason string) Fault {
 	p := t.Place(path)
-	return Fault{Field: path, Line: p.Line, Column: p.Column, Reason: reason}
+	return Fault{Field: t.origin(path), Line: p.Line, Column: p.Column, Reason: reason}
+}
+
+// grow counts text that was made, and refuses too much of it.
+func (t *Tree) grow(path string, value any) error {
+	text, _ := value.(string)
+	if t.grown += len(text); t.grown > maxGrowth {
+		return Faults{t.Fault(path, fmt.Sprintf("the document holds more than %d bytes of text once its parameters are filled in", maxGrowth))}
+	}
+	return nil
 }
 
 // Member returns the member of that name of an object at the root, with its
@@ -70,16 +109,21 @@ func (t *Tree) Member(name string) (*Tree, bool) {
 	if !ok {
 		return nil, false
 	}
-	sub := &Tree{Value: value, places: map[string]Place{"": t.Place(name)}}
-	for path, place := range t.places {
-		switch {
-		case len(path) > len(name)+1 && path[:len(name)+1] == name+".":
-			sub.places[path[len(name)+1:]] = place
-		case len(path) > len(name) && path[:len(name)+1] == name+"[":
-			sub.places[path[len(name):]] = place
-		}
+	return t.sub(value, name), true
+}
+
+// sub is the value at that path, with its places as they are in the whole text but
+// paths that start at the value.
+func (t *Tree) sub(value any, path string) *Tree {
+	return &Tree{Value: value, places: t.places, base: joinPath(t.base, t.origin(path))}
+}
+
+// joinPath is a path below another one.
+func joinPath(base, path string) string {
+	if base == "" || path == "" || path[0] == '[' {
+		return base + path
 	}
-	return sub, true
+	return base + "." + path
 }
 
 func memberPath(path, name string) string {

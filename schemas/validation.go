@@ -102,15 +102,43 @@ func (v *validation) references(index int, r *Resource) {
 		return
 	}
 	_, _ = walkStrings(value, v.path(index, "properties"), func(path, text string) (any, error) {
-		references, err := References(text)
-		if err != nil {
-			v.fault(path, err.Error())
-		}
-		for _, reference := range references {
-			v.reference(path, r, reference)
-		}
+		v.text(path, r, text)
 		return text, nil
 	})
+}
+
+// text checks the references and expressions in one text.
+func (v *validation) text(path string, r *Resource, text string) {
+	parts, err := split(text)
+	if err != nil {
+		v.fault(path, err.Error())
+	}
+	for _, p := range parts {
+		switch {
+		case p.reference != nil:
+			v.reference(path, r, *p.reference)
+		case p.expression != nil:
+			before := len(v.faults)
+			for _, reference := range p.expression.references() {
+				v.reference(path, r, reference)
+			}
+			if len(v.faults) > before {
+				continue
+			}
+			if err := p.expression.check(v.holdsSecret); err != nil {
+				v.fault(path, err.Error())
+			}
+		}
+	}
+}
+
+// holdsSecret says whether the value of a reference holds a secret's placeholder.
+func (v *validation) holdsSecret(reference Reference) bool {
+	if reference.Namespace == NamespaceSecret {
+		return true
+	}
+	target := v.byName[reference.Namespace]
+	return target != nil && slices.Contains(secretOutputs[target.Type], reference.Name)
 }
 
 func (v *validation) reference(path string, r *Resource, reference Reference) {

@@ -78,7 +78,7 @@ with --wait, it shows what became of it.`,
 		if id != "" {
 			s.command.SetID(id)
 		}
-		s.file = d.name
+		s.source = d.source
 		return s.execute(ctx, wait, id != "")
 	})
 	return cmd

@@ -261,3 +261,36 @@ func TestValidateTellsEveryFaultWithItsPlace(t *testing.T) {
 	require.Equal(t, 3, strings.Count(p.stderr.String(), "\n"))
 	require.Equal(t, 2, strings.Count(p.stderr.String(), bad+":7:"))
 }
+
+func TestValuesComeFromAFileAndTheCommandLineGoesBeforeIt(t *testing.T) {
+	t.Parallel()
+	document := file(t, "web.yaml", `apiVersion: windlass/v1
+kind: Template
+metadata: {name: web}
+spec:
+  environment: ${param.environment}
+  parameters:
+    - {name: environment, type: String, allowed: [staging, production], description: where to deploy}
+    - {name: hosts, type: List}
+  resources:
+    - {name: web, type: Compute, properties: {image: "web:1", args: "${param.hosts}", environment: {HOSTS: "${param.hosts}"}}}
+`)
+	for name, values := range map[string]string{"values.yaml": "environment: staging\nhosts: [a, b]\n", "values.json": `{"environment": "staging", "hosts": ["a", "b"]}`} {
+		path := file(t, name, values)
+		p := ran(t, ExitDone, "", "validate", document, "--values", path)
+		require.Equal(t, document+": valid: staging/web with 1 resource\n", p.stdout.String())
+		p = ran(t, ExitDone, "", "validate", document, "--values", path, "--set", "environment=production")
+		require.Equal(t, document+": valid: production/web with 1 resource\n", p.stdout.String())
+	}
+	p := ran(t, ExitRejected, "", "validate", document, "--values", file(t, "wrong.yaml", "environment: prod\n"))
+	require.Contains(t, p.stderr.String(), document+`:7:7: spec.parameters[0]: parameter "environment" of type String cannot be "prod"; accepted is one of "staging", "production" (where to deploy)`)
+
+	for text, want := range map[string]string{
+		"- a\n":              "holds no parameters; write one a line, such as replicas: 3",
+		"hosts: [a\n":        ":1: is not valid YAML",
+		"hosts: a\nhosts: b": `:2:1: hosts: "hosts" is given twice`,
+	} {
+		require.Contains(t, ran(t, ExitUsage, "", "validate", document, "--values", file(t, "bad.yaml", text)).stderr.String(), want)
+	}
+	ran(t, ExitDone, "", "validate", document, "--values", file(t, "empty.yaml", "\n"), "--set", "environment=staging")
+}

@@ -1,6 +1,7 @@
 package starter
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -8,16 +9,13 @@ import (
 	"strings"
 
 	"github.com/spf13/cobra"
-	"go.yaml.in/yaml/v3"
 
 	"windlass/schemas"
 )
 
 // document is a file that the command line names, with the values of its parameters.
 type document struct {
-	// name is the file's name as people wrote it, or "stdin".
-	name       string
-	text       []byte
+	*source
 	parameters map[string]any
 	parsed     *schemas.Infrastructure
 }
@@ -33,16 +31,16 @@ func (p *parameterFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&p.file, "values", "", "YAML or JSON file with values of a Template's parameters; --set goes before it")
 }
 
+// given says whether any parameter is given.
+func (p *parameterFlags) given() bool { return len(p.set) > 0 || p.file != "" }
+
 // values reads the flags.
 func (p *parameterFlags) values() (map[string]any, error) {
 	values := map[string]any{}
 	if p.file != "" {
-		text, err := os.ReadFile(p.file)
-		if err != nil {
-			return nil, exitf(ExitUsage, "--values: %w", err)
-		}
-		if err := yaml.Unmarshal(text, &values); err != nil {
-			return nil, exitf(ExitUsage, "--values: %s: %w", p.file, err)
+		var err error
+		if values, err = readValues(p.file); err != nil {
+			return nil, err
 		}
 	}
 	for _, pair := range p.set {
@@ -50,10 +48,31 @@ func (p *parameterFlags) values() (map[string]any, error) {
 		if !found || name == "" {
 			return nil, exitf(ExitUsage, "--set %q is not of the form NAME=VALUE", pair)
 		}
-		if values == nil { // an empty values file
-			values = map[string]any{}
-		}
 		values[name] = value
+	}
+	return values, nil
+}
+
+// readValues reads a file of values; an empty one holds none.
+func readValues(path string) (map[string]any, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return nil, exitf(ExitUsage, "--values: %w", err)
+	}
+	if len(bytes.TrimSpace(text)) == 0 {
+		return map[string]any{}, nil
+	}
+	tree, err := schemas.ParseTree(text)
+	var faults schemas.Faults
+	switch {
+	case errors.As(err, &faults):
+		return nil, exitf(ExitUsage, "--values: %s", faultLine(path, faults[0]))
+	case err != nil:
+		return nil, exitf(ExitUsage, "--values: %s: %w", path, err)
+	}
+	values, ok := tree.Value.(map[string]any)
+	if !ok {
+		return nil, exitf(ExitUsage, "--values: %s holds no parameters; write one a line, such as replicas: 3", path)
 	}
 	return values, nil
 }
@@ -61,44 +80,57 @@ func (p *parameterFlags) values() (map[string]any, error) {
 // read reads and checks the document; "-" is stdin. Faults go to stderr, one a
 // line, and to the JSON lines.
 func (a *app) read(path string, flags parameterFlags) (*document, error) {
-	d := &document{name: path}
+	d := &document{}
 	var err error
 	if d.parameters, err = flags.values(); err != nil {
 		return nil, err
 	}
+	name := path
+	var text []byte
 	if path == "-" {
-		d.name = "stdin"
-		d.text, err = io.ReadAll(a.stdin)
+		name = "stdin"
+		text, err = io.ReadAll(a.stdin)
 	} else {
-		d.text, err = os.ReadFile(path)
+		text, err = os.ReadFile(path)
 	}
 	if err != nil {
 		return nil, exitf(ExitUsage, "%w", err)
+	}
+	var wrong *sourceFaults
+	d.source, err = newSource(name, path, text)
+	switch {
+	case errors.As(err, &wrong):
+		return nil, a.rejected(&source{name: wrong.name}, wrong.faults)
+	case err != nil:
+		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	d.parsed, err = schemas.Parse(d.text, d.parameters)
 	var faults schemas.Faults
 	switch {
 	case errors.As(err, &faults):
-		return nil, a.rejected(d.name, faults)
+		return nil, a.rejected(d.source, faults)
 	case err != nil:
 		return nil, fmt.Errorf("%s: %w", d.name, err)
 	}
 	return d, nil
 }
 
-// rejected tells the faults of a document or a command.
-func (a *app) rejected(name string, faults []schemas.Fault) error {
-	for _, fault := range faults {
-		fmt.Fprintln(a.stderr, printable(faultLine(name, fault)))
+// rejected tells the faults of a document or a command, each with its file.
+func (a *app) rejected(s *source, faults []schemas.Fault) error {
+	placed := make([]schemas.Fault, len(faults))
+	for n, fault := range faults {
+		name, there := s.locate(fault)
+		placed[n] = there
+		fmt.Fprintln(a.stderr, printable(faultLine(name, there)))
 	}
 	if a.json != nil {
 		a.json.write(struct {
 			File   string          `json:"file"`
 			Valid  bool            `json:"valid"`
 			Faults []schemas.Fault `json:"faults"`
-		}{name, false, faults})
+		}{s.name, false, placed})
 	}
-	return exitf(ExitRejected, "%s is rejected: %s", name, count(len(faults), "fault"))
+	return exitf(ExitRejected, "%s is rejected: %s", s.name, count(len(faults), "fault"))
 }
 
 // faultLine is FILE:LINE:COLUMN: field: reason, the form that editors follow.

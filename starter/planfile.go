@@ -43,7 +43,7 @@ func (a *app) readPlan(path string) (*document, *schemas.PlanReference, error) {
 	if file.Schema != planSchema {
 		return nil, nil, exitf(ExitUsage, "--plan: %s is no plan of this version: its schema is %q, not %q", path, file.Schema, planSchema)
 	}
-	d := &document{name: path, text: []byte(file.Document), parameters: file.Parameters}
+	d := &document{source: &source{name: path, text: []byte(file.Document)}, parameters: file.Parameters}
 	if d.parsed, err = schemas.Parse(d.text, d.parameters); err != nil {
 		return nil, nil, exitf(ExitRejected, "the document in %s: %w", path, err)
 	}

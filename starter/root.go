@@ -27,7 +27,7 @@ effect once, even when no worker runs at that moment.`,
 	root.Flag("nats").DefValue = ""
 	_ = root.RegisterFlagCompletionFunc("output", cobra.FixedCompletions([]string{"text", "json"}, cobra.ShellCompDirectiveNoFileComp))
 	root.AddCommand(
-		newValidate(a), newPlan(a), newDeploy(a), newStatus(a), newList(a), newWatch(a),
+		newValidate(a), newGraph(a), newPlan(a), newDeploy(a), newStatus(a), newList(a), newWatch(a),
 		newRevisions(a), newDiff(a), newDrift(a), newRollback(a),
 		newEvents(a), newDestroy(a), newCancel(a), newApprove(a), newResume(a), newUnprotect(a), newResync(a), newVersion(a),
 		&cobra.Command{Use: "exit-codes", Short: "The exit codes and what they mean", Long: exitCodeTable()},

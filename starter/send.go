@@ -22,8 +22,8 @@ type sending struct {
 	scope   schemas.Scope
 	command event.Event
 	receipt events.Receipt
-	// file names the document in faults; empty when there is none.
-	file string
+	// source is the document, for the places of faults, or a name alone.
+	source *source
 }
 
 // newSending puts a command together and connects. The caller closes the connection.
@@ -41,7 +41,7 @@ func (a *app) newSending(scope schemas.Scope, eventType string, data any) (*send
 		conn.Close()
 		return nil, err
 	}
-	return &sending{app: a, conn: conn, js: js, scope: scope, command: command}, nil
+	return &sending{app: a, conn: conn, js: js, scope: scope, command: command, source: &source{name: "the command"}}, nil
 }
 
 // publish sends the command and returns when JetStream has stored it.

@@ -68,11 +68,7 @@ func (s *sending) lookForWorker(ctx context.Context) <-chan string {
 func (s *sending) verdict(t *tree) error {
 	switch e := t.final; {
 	case e.Type == schemas.StatusCommandRejected:
-		name := s.file
-		if name == "" {
-			name = "the command"
-		}
-		return s.app.rejected(name, e.Command.Faults)
+		return s.app.rejected(s.source, e.Command.Faults)
 	case e.Type == schemas.StatusCommandSuperseded:
 		return exitf(ExitSuperseded, "%s: command %s was superseded by %s before it began; nothing was changed for it", s.scope, e.CausationID, e.Command.SupersededBy)
 	case e.Type == schemas.StatusDeploymentSucceeded, e.Type == schemas.StatusCommandAccepted:
