@@ -90,7 +90,7 @@ func TestAnArrowThatOthersImplyIsMarked(t *testing.T) {
 	require.Equal(t, map[arrow]bool{{1, 0}: false, {2, 1}: false, {2, 0}: true}, implied)
 }
 
-func TestAChainHasNoCrossingsAndAGraphThatNeedsNoneGetsNone(t *testing.T) {
+func TestArrowsCrossAsLittleAsTheyCan(t *testing.T) {
 	d := Drawing{}
 	for i := range 10 {
 		d.Nodes = append(d.Nodes, Node{ID: fmt.Sprint("top", i)}, Node{ID: fmt.Sprint("low", 9-i), Needs: []string{fmt.Sprint("top", 9-i), "root"}})
@@ -99,7 +99,7 @@ func TestAChainHasNoCrossingsAndAGraphThatNeedsNoneGetsNone(t *testing.T) {
 	g := newLayering(len(d.Nodes), d.arrows())
 	require.Len(t, g.parts(), 1)
 	s := newSketch(d, g, g.parts()[0])
-	require.LessOrEqual(t, s.crossings(), 25, "each of ten pairs beside a common root")
+	require.Equal(t, 20, s.crossings(), "five pairs on either side of the root, whose arrows pass those between")
 	require.Zero(t, inversions([]int{1, 2, 2, 3}))
 	require.Equal(t, 6, inversions([]int{4, 3, 2, 1}))
 }
