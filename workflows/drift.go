@@ -1,8 +1,6 @@
 package workflows
 
 import (
-	"maps"
-
 	"github.com/google/uuid"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -33,22 +31,23 @@ func (i *infrastructure) look(ctx workflow.Context, commands workflow.ReceiveCha
 		workflow.GetLogger(ctx).Warn("drift cannot be seen", "error", err)
 		return
 	}
-	before := i.Drifted
+	before, changed := i.Drifted, false
 	i.Drifted = map[string]string{}
 	for _, status := range out.Resources {
 		i.Drifted[status.Resource] = status.Cause
 		if before[status.Resource] != status.Cause {
 			i.tellDrift(ctx, schemas.StatusResourceDrifted, status)
+			changed = true
 		}
 	}
 	for _, name := range workflow.DeterministicKeys(before) {
 		if _, still := i.Drifted[name]; !still {
 			i.tellDrift(ctx, schemas.StatusResourceReady, schemas.ResourceStatus{Scope: i.Scope, Revision: i.Stable.Number, Resource: name, Cause: "is as declared again"})
+			changed = true
 		}
 	}
 	// What a former attempt did not mend, another one would not either.
-	known := maps.Equal(before, i.Drifted)
-	if i.Watch.SelfHeal && len(i.Drifted) > 0 && !known && commands.Len() == 0 {
+	if i.Watch.SelfHeal && len(i.Drifted) > 0 && changed && commands.Len() == 0 {
 		i.heal(ctx, commands)
 	}
 }
