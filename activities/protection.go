@@ -23,11 +23,11 @@ func requireUnprotected(scope schemas.Scope, p plan.Plan) error {
 	}
 	fault := &Fault{
 		Kind: Protected, Resource: kept[0].Resource, Field: "spec.resources",
-		Message: fmt.Sprintf("it %s; nothing was changed", kept[0].Cause),
+		Message: fmt.Sprintf("%s %s; nothing was changed", names[0], kept[0].Cause),
 		Hint:    fmt.Sprintf("leave it as it is, or lift the protection with: windlass unprotect %s %s", scope, strings.Join(names, " ")),
 	}
 	if len(names) > 1 {
-		fault.Message = fmt.Sprintf("it %s; protected are also %s; nothing was changed", kept[0].Cause, strings.Join(names[1:], ", "))
+		fault.Message = fmt.Sprintf("%s %s; protected are also %s; nothing was changed", names[0], kept[0].Cause, strings.Join(names[1:], ", "))
 	}
 	return fault
 }

@@ -41,7 +41,7 @@ func TestProtectionOutlivesTheDocument(t *testing.T) {
 	failure := FailureOf(destroy(false))
 	require.Equal(t, schemas.Failure{
 		Kind: string(Protected), Resource: "db", Field: "spec.resources",
-		Message: "it is no longer declared, but is protected; nothing was changed",
+		Message: "db is no longer declared, but is protected; nothing was changed",
 		Hint:    "leave it as it is, or lift the protection with: windlass unprotect staging/users db",
 	}, failure)
 	preview, err := b.Planner.Preview(t.Context(), users, nil)

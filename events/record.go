@@ -47,18 +47,47 @@ func (r *Records) Apply(ctx context.Context, batch ...schemas.Event) error {
 			resources[key] = append(resources[key], e)
 		}
 	}
-	group, ctx := errgroup.WithContext(ctx)
+	group, groupContext := errgroup.WithContext(ctx)
 	group.SetLimit(applyParallelism)
 	for scope, events := range deployments {
-		group.Go(func() error { return follow(ctx, r.bucket, scopeTokens(scope), events, infrastructureRecord) })
+		group.Go(func() error { return follow(groupContext, r.bucket, scopeTokens(scope), events, infrastructureRecord) })
 	}
 	for key, events := range revisions {
-		group.Go(func() error { return follow(ctx, r.bucket, key, events, revisionRecord) })
+		group.Go(func() error { return follow(groupContext, r.bucket, key, events, revisionRecord) })
 	}
 	for key, events := range resources {
-		group.Go(func() error { return follow(ctx, r.bucket, key, events, resourceRecord) })
+		group.Go(func() error { return follow(groupContext, r.bucket, key, events, resourceRecord) })
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	for _, e := range batch {
+		if e.Type == schemas.StatusDeploymentSucceeded {
+			if err := r.forgetDrifted(ctx, e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// forgetDrifted drops the records of resources that had drifted before a deployment
+// that succeeded and that it did not touch: they are gone, and not declared any more.
+func (r *Records) forgetDrifted(ctx context.Context, e schemas.Event) error {
+	resources, err := r.Resources(ctx, e.Deployment.Scope)
+	if err != nil {
+		return err
+	}
+	for _, resource := range resources {
+		if resource.State != schemas.ResourceDrifted || resource.Sequence > e.Sequence {
+			continue
+		}
+		key := scopeTokens(resource.Scope) + "." + resource.Resource
+		if err := r.bucket.Purge(ctx, key); err != nil {
+			return fmt.Errorf("record %s: %w", key, err)
+		}
+	}
+	return nil
 }
 
 // follow replaces a record by what the events make of it, one after the other.

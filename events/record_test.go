@@ -175,3 +175,26 @@ func TestWhatTookANameIsNotTakenForWhatHadIt(t *testing.T) {
 	require.Equal(t, schemas.TypeNetwork, now.Type)
 	require.Equal(t, schemas.ResourceReady, now.State)
 }
+
+func TestWhatWasGoneBeforeADeploymentIsForgotten(t *testing.T) {
+	b := startBus(t, nil)
+	apply := func(e schemas.Event) { require.NoError(t, b.records.Apply(b.context(), e)) }
+	for _, e := range story() {
+		apply(e)
+	}
+	drifted := resourceEvent(schemas.StatusResourceDrifted, "backend", 50_000_001, schemas.ResourceStatus{Cause: "is declared and not there"})
+	apply(drifted)
+	record := func() []schemas.ResourceRecord {
+		all, err := b.records.Resources(b.context(), scopeNamed("users"))
+		require.NoError(t, err)
+		return all
+	}
+	require.Equal(t, schemas.ResourceDrifted, record()[0].State)
+	for _, e := range story() {
+		apply(e) // copies of what is older change nothing
+	}
+	require.Len(t, record(), 1)
+	destroyed := deploymentEvent(schemas.StatusDeploymentSucceeded, 1, schemas.DeploymentStatus{Revision: 2, Destroy: true, Final: true})
+	apply(destroyed)
+	require.Empty(t, record())
+}

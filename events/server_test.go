@@ -76,11 +76,15 @@ func (b *bus) stop() {
 	b.server.WaitForShutdown()
 }
 
-// restart stops the server and starts it again on the same port and directory.
+// restart stops the server and starts it again on the same port and directory, and
+// returns when the connection is there again. A connection that has not noticed yet
+// says that it is connected, and swallows what is sent.
 func (b *bus) restart() {
 	b.t.Helper()
+	before := b.conn.Stats().Reconnects
 	b.stop()
 	b.start()
+	eventually(b.t, func() bool { return b.conn.Stats().Reconnects > before && b.conn.IsConnected() }, "no connection")
 }
 
 func (b *bus) context() context.Context {
