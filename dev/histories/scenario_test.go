@@ -23,6 +23,10 @@ var scenarios = map[string]scenario{
 	"destroy":           destroy,
 	"queued-commands":   queuedCommands,
 	"signal-duplicates": signalDuplicates,
+	"approved":          approved,
+	"paused":            paused,
+	"drifted":           drifted,
+	"orders":            orders,
 }
 
 const base = `    - {name: backend, type: Network}
@@ -120,4 +124,48 @@ func signalDuplicates(c *scene) int {
 	require.Equal(c.t, last.ID(), accepted.CausationID, "a copy has an effect")
 	c.await(schemas.StatusDeploymentSucceeded, "")
 	return 3
+}
+
+func approved(c *scene) int {
+	c.send(c.deploymentUnder("  approval: required\n", base+compute("web", "", "")))
+	c.await(schemas.StatusDeploymentPaused, "")
+	c.send(c.command(schemas.CommandApproveRequested, schemas.ApproveRequested{Scope: c.scope, Revision: 2}))
+	c.await(schemas.StatusCommandRejected, "")
+	c.send(c.command(schemas.CommandApproveRequested, schemas.ApproveRequested{Scope: c.scope, Revision: 1}))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	return 1
+}
+
+func paused(c *scene) int {
+	c.send(c.deploymentUnder("  onFailure: pause\n", base+compute("web", "", "")+compute("api", "", `FIXTURE_EXIT_CODE: "3", FIXTURE_LOG_LINES: "2"`)))
+	for _, decision := range []schemas.Decision{schemas.DecisionRetry, schemas.DecisionSkip} {
+		c.await(schemas.StatusDeploymentPaused, "")
+		c.send(c.command(schemas.CommandResumeRequested, schemas.ResumeRequested{Scope: c.scope, Revision: 1, Decision: decision}))
+	}
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	return 1
+}
+
+func drifted(c *scene) int {
+	c.send(c.deploymentUnder("  drift: {interval: 24h, selfHeal: true}\n", base+compute("web", "", "")))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	removeContainers(c.t, c.scope.Environment)
+	require.NoError(c.t, c.temporal.SignalWorkflow(c.context(), workflows.InfrastructureID(c.scope), "", workflows.SignalDrift, nil))
+	c.await(schemas.StatusResourceDrifted, "web")
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	return 2
+}
+
+func orders(c *scene) int {
+	c.send(c.deployment("    - {name: data, type: Storage, protect: true}\n"))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	c.send(c.destruction())
+	c.await(schemas.StatusDeploymentFailed, "")
+	c.send(c.command(schemas.CommandUnprotectRequested, schemas.UnprotectRequested{Scope: c.scope, Resources: []string{"data"}}))
+	c.await(schemas.StatusResourceUnprotected, "data")
+	c.send(c.command(schemas.CommandResyncRequested, schemas.ResyncRequested{Scope: c.scope}))
+	c.await(schemas.StatusCommandAccepted, "")
+	c.send(c.command(schemas.CommandCancelRequested, schemas.CancelRequested{Scope: c.scope}))
+	c.await(schemas.StatusCommandRejected, "")
+	return 2
 }

@@ -124,17 +124,26 @@ func (c *scene) send(e event.Event) {
 
 func (c *scene) deployment(resources string) event.Event {
 	c.t.Helper()
-	document := "apiVersion: windlass/v1\nkind: Infrastructure\nmetadata: {name: users}\nspec:\n  environment: " + c.scope.Environment + "\n  resources:\n" + resources
-	e, err := events.NewCommand(schemas.CommandDeploymentRequested, map[string]any{"document": document})
+	return c.deploymentUnder("", resources)
+}
+
+// deploymentUnder is a deployment of a document with a further line in its spec.
+func (c *scene) deploymentUnder(line, resources string) event.Event {
+	c.t.Helper()
+	document := "apiVersion: windlass/v1\nkind: Infrastructure\nmetadata: {name: users}\nspec:\n  environment: " + c.scope.Environment + "\n" + line + "  resources:\n" + resources
+	return c.command(schemas.CommandDeploymentRequested, map[string]any{"document": document})
+}
+
+func (c *scene) command(eventType string, data any) event.Event {
+	c.t.Helper()
+	e, err := events.NewCommand(eventType, data)
 	require.NoError(c.t, err)
 	return e
 }
 
 func (c *scene) destruction() event.Event {
 	c.t.Helper()
-	e, err := events.NewCommand(schemas.CommandDestroyRequested, schemas.DestroyRequested{Scope: c.scope})
-	require.NoError(c.t, err)
-	return e
+	return c.command(schemas.CommandDestroyRequested, schemas.DestroyRequested{Scope: c.scope})
 }
 
 // await reads events until one of that type comes, of the resource if one is named.
