@@ -76,3 +76,17 @@ func publishOnce(ctx context.Context, js jetstream.JetStream, message *nats.Msg)
 	defer cancel()
 	return js.PublishMsg(ctx, message, jetstream.WithExpectStream(CommandStream))
 }
+
+// IsRequested says whether a deployment of the scope is among the commands that the
+// stream still has.
+func IsRequested(ctx context.Context, js jetstream.JetStream, scope schemas.Scope) (bool, error) {
+	stream, err := js.Stream(ctx, CommandStream)
+	if err != nil {
+		return false, fmt.Errorf("stream %s: %w", CommandStream, missing(err))
+	}
+	_, err = stream.GetLastMsgForSubject(ctx, CommandSubject(scope, schemas.CommandDeploymentRequested))
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil
+	}
+	return err == nil, err
+}

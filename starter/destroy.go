@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
 
+	"windlass/events"
 	"windlass/schemas"
 )
 
@@ -48,7 +49,11 @@ and their data too. Asks before on a terminal; elsewhere --yes is needed.`,
 		// Without a worker the command is stored for later, and whether there is
 		// something to destroy shows then.
 		_, _, err = ask[schemas.StatusAnswer](ctx, a, s.conn, schemas.QueryStatus, schemas.StatusRequest{Scope: scope}, askTimeout)
-		if err != nil && codeOf(err, ExitInternal) != ExitUnreachable {
+		switch code := codeOf(err, ExitInternal); {
+		case err == nil, code == ExitUnreachable:
+		case code == ExitNotFound && s.isRequested(ctx):
+			// Its deployment is stored and not served yet; what comes after it is.
+		default:
 			return err
 		}
 		if !yes {
@@ -88,4 +93,12 @@ func (a *app) confirm(ctx context.Context, question string) error {
 		fmt.Fprintln(a.stderr)
 		return exitf(ExitInterrupted, "interrupted; nothing was sent")
 	}
+}
+
+// isRequested says whether a deployment of the scope is among the stored commands.
+func (s *sending) isRequested(ctx context.Context) bool {
+	bounded, cancel := context.WithTimeout(ctx, sendTimeout)
+	defer cancel()
+	requested, err := events.IsRequested(bounded, s.js, s.scope)
+	return err == nil && requested
 }

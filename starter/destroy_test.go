@@ -34,3 +34,12 @@ func TestDestroyWithoutAWorkerIsStored(t *testing.T) {
 	require.True(t, strings.HasPrefix(p.stdout.String(), "command "))
 	require.Contains(t, p.stdout.String(), " for staging/users is stored\n")
 }
+
+func TestDestroyComesAfterADeploymentThatNobodyHasServedYet(t *testing.T) {
+	t.Parallel()
+	w := startWorker(t, nil)
+	p := ran(t, ExitNotFound, w.url, "destroy", "staging/users", "--yes")
+	require.Contains(t, p.stderr.String(), "staging/users")
+	ran(t, ExitDone, w.url, "deploy", file(t, "users.yaml", usersDocument))
+	ran(t, ExitDone, w.url, "destroy", "staging/users", "--yes")
+}

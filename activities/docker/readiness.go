@@ -41,6 +41,8 @@ type wait struct {
 	begun         time.Time
 	passes, fails int
 	exitedSince   time.Time
+	// hopelessSince is when it had been restarted too often.
+	hopelessSince time.Time
 	// poll is the time between two readings of the state, gap that between two looks.
 	poll, gap time.Duration
 	lastLook  time.Time
@@ -104,11 +106,17 @@ func (w *wait) next() time.Duration {
 
 // step looks once: at the state, and when the container runs at its health.
 func (w *wait) step(ctx context.Context, c *container.InspectResponse) (ready bool, err error) {
-	policy := w.workload.host.RestartPolicy.Name
+	state := containerState(c.State, w.workload.host.RestartPolicy.Name)
 	if restarts := c.RestartCount - w.restarts; restarts >= patientRestarts {
+		if w.hopelessSince.IsZero() {
+			w.hopelessSince = time.Now()
+		}
+		// A run that has just begun has no exit code yet; the engine forgets the last one.
+		if state == plan.ContainerRunning && time.Since(w.hopelessSince) < revival {
+			return false, nil
+		}
 		return false, w.fault(ctx, c, fmt.Sprintf("%s was restarted %d times and did not become healthy", w.title(), restarts), "")
 	}
-	state := containerState(c.State, policy)
 	if state != plan.ContainerExited && state != plan.ContainerStopped {
 		w.exitedSince = time.Time{}
 	}

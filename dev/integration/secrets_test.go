@@ -205,7 +205,7 @@ func (w *world) streams(t *testing.T) []byte {
 		}
 	}
 	require.NoError(t, names.Err())
-	require.Equal(t, 5, count, "commands, status events, dead letters, records and revisions")
+	require.Equal(t, 6, count, "commands, status events, dead letters, records, revisions and protections")
 	return all.Bytes()
 }
 
