@@ -77,8 +77,8 @@ type DeploymentStatus struct {
 	Final bool `json:"final,omitempty"`
 	// Decisions are those that a paused deployment waits for, in deployment.paused.
 	Decisions []Decision `json:"decisions,omitempty"`
-	// Decision is the one that was taken, By the source of the command that brought
-	// it and Reason its reason, in deployment.resumed.
+	// Decision is the one that was taken, and By the source of the command that brought
+	// it, in deployment.resumed.
 	Decision Decision `json:"decision,omitempty"`
 	By       string   `json:"by,omitempty"`
 	// Skipped names the resources that were left as a failure left them, in

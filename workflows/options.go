@@ -23,6 +23,8 @@ const (
 	// Providers bound what their host can take by themselves; this one keeps a
 	// workflow far below Temporal's limit of 2,000 pending activities.
 	parallelism = 100
+	// orderAttempts is how often an order is tried, within some seconds.
+	orderAttempts = 5
 	// largePlan is from how many operations on a plan runs in batches, and batches is
 	// how many of them run at a time.
 	largePlan = 200
@@ -45,6 +47,14 @@ func operationOptions(ctx workflow.Context, timeout time.Duration, summary strin
 		RetryPolicy:         retries(30 * time.Second),
 		Summary:             summary,
 	})
+}
+
+// orderOptions are those of an activity for which everything else of its
+// Infrastructure waits: where a few attempts do not help, the order is refused.
+func orderOptions(ctx workflow.Context, summary string) workflow.Context {
+	policy := retries(2 * time.Second)
+	policy.MaximumAttempts = orderAttempts
+	return workflow.WithRetryPolicy(operationOptions(ctx, planTimeout, summary), *policy)
 }
 
 // publishOptions are those of an activity that talks to the bus only. NATS may be

@@ -44,7 +44,7 @@ func (i *infrastructure) cancel(ctx workflow.Context, command schemas.CommandRef
 func (i *infrastructure) unprotect(ctx workflow.Context, command schemas.CommandReference) {
 	var out activities.UnprotectOutput
 	err := workflow.ExecuteActivity(
-		operationOptions(ctx, planTimeout, "unprotect resources of "+i.Scope.String()),
+		orderOptions(ctx, "unprotect resources of "+i.Scope.String()),
 		activities.NameUnprotect, activities.UnprotectInput{Command: command},
 	).Get(ctx, &out)
 	if err != nil {
@@ -68,7 +68,7 @@ func (i *infrastructure) resync(ctx workflow.Context, command schemas.CommandRef
 		return
 	}
 	var out activities.ResyncOutput
-	options := operationOptions(ctx, planTimeout, "make the records of "+i.Scope.String()+" anew")
+	options := orderOptions(ctx, "make the records of "+i.Scope.String()+" anew")
 	in := activities.ResyncInput{Scope: i.Scope, Revision: i.Revision, Stable: i.Stable.Number}
 	if err := workflow.ExecuteActivity(options, activities.NameResync, in).Get(ctx, &out); err != nil {
 		i.outbox.add(ctx, rejected(ctx, command, activities.FailureOf(err)))

@@ -93,3 +93,18 @@ func TestRecordsAreMadeAnewBetweenDeployments(t *testing.T) {
 	require.Equal(t, []string{"command.rejected", "command.accepted"}, d.told())
 	require.Equal(t, 8, d.inputs[1].Revision.Number, "numbers go on from what is found")
 }
+
+func TestAnOrderThatComesWhileARunContinuesAsNewIsAnswered(t *testing.T) {
+	d := newDeployments(t)
+	long := 0
+	d.SetCurrentHistoryLength(longHistory + 1)
+	d.publish = func([]schemas.Event) error {
+		if long++; long == 1 { // the outbox is flushed for the end of the run
+			d.SignalWorkflow(SignalCommand, order(3, schemas.CommandCancelRequested))
+		}
+		return nil
+	}
+	d.signal(0, order(2, schemas.CommandCancelRequested))
+	d.serveUntilLong(t, InfrastructureInput{})
+	require.Equal(t, []string{"command.rejected", "command.rejected"}, d.told())
+}
