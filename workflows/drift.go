@@ -17,9 +17,10 @@ func Drift(ctx workflow.Context, in DriftInput) error {
 
 // look holds reality against the stable revision, tells what has drifted and what
 // has come back, and puts it back where that is asked for. Nothing is looked at
-// while a deployment runs: it knows better.
+// while a deployment runs: it knows better. Nor is anything after one that left
+// something out: what is different then was wanted so.
 func (i *infrastructure) look(ctx workflow.Context, commands workflow.ReceiveChannel) {
-	if i.Watch == nil || i.Stable.Number == 0 {
+	if i.Watch == nil || i.Stable.Number == 0 || i.Partial {
 		return
 	}
 	options := operationOptions(ctx, planTimeout, "look for drift of "+i.Scope.String())

@@ -135,3 +135,14 @@ func TestAHealingTellsNoAcceptedCommandAndIsNotRolledBack(t *testing.T) {
 	require.ErrorContains(t, w.GetWorkflowError(), "never healthy")
 	require.Equal(t, []string{"deployment.started", "deployment.planned", "resource.creating web", "resource.failed web", "deployment.failed"}, w.told())
 }
+
+func TestNobodyLooksForDriftAfterADeploymentThatLeftSomethingOut(t *testing.T) {
+	r := newReality(t, &schemas.Drift{SelfHeal: true}, map[string]string{"web": "differs from revision 1"})
+	r.signal(0, command(1))
+	r.RegisterDelayedCallback(func() { r.partial = true }, 2*time.Minute)
+	r.signal(3*time.Minute, command(2))
+	r.look(5 * time.Minute)
+	r.serve(t, InfrastructureInput{})
+	require.Zero(t, r.seen)
+	require.Len(t, r.inputs, 2, "what somebody wanted is taken back")
+}

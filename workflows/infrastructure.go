@@ -164,15 +164,15 @@ func (i *infrastructure) conclude(ctx workflow.Context, in DeployInput, out Depl
 	var application *temporal.ApplicationError
 	switch {
 	case err == nil && in.Destroy:
-		i.Stable, i.Status = activities.Revision{}, StatusDestroyed
+		i.Stable, i.Status, i.Partial = activities.Revision{}, StatusDestroyed, false
 	case err == nil && out.Partial:
-		i.Status = StatusReady
+		i.Status, i.Partial = StatusReady, true
 	case err == nil:
-		i.Stable, i.Status = in.Revision, StatusReady
+		i.Stable, i.Status, i.Partial = in.Revision, StatusReady, false
 	case temporal.IsCanceledError(err):
 		i.Status = StatusCancelled
 	case errors.As(err, &application) && application.Type() == ErrorRolledBack:
-		i.Status = StatusRolledBack
+		i.Status, i.Partial = StatusRolledBack, false
 	case errors.As(err, &application) && application.Type() == ErrorFailed:
 		i.Status = StatusFailed
 	default:

@@ -53,6 +53,9 @@ type InfrastructureInput struct {
 	Served schemas.CommandReference `json:"served,omitzero"`
 	// Queue are the commands that wait, in the order in which they are served.
 	Queue []schemas.CommandReference `json:"queue,omitempty"`
+	// Partial says that the newest deployment went beyond the stable revision and left
+	// something out, so that reality is as no revision declares it.
+	Partial bool `json:"partial,omitempty"`
 	// Watch is the drift policy of the stable revision.
 	Watch *schemas.Drift `json:"watch,omitempty"`
 	// Drifted maps the resources that were told to have drifted to the cause.
