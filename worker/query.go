@@ -84,7 +84,10 @@ func (q *queries) respond(request micro.Request, answer func(context.Context, []
 		if f, ok := err.(*failure); ok {
 			code = f.code
 		}
-		if err := request.Error(strconv.Itoa(code), err.Error(), nil); err != nil {
+		// Not request.Error, which is for a handler that has not returned: it writes
+		// where the service reads afterwards.
+		failed := micro.Headers{micro.ErrorHeader: {err.Error()}, micro.ErrorCodeHeader: {strconv.Itoa(code)}}
+		if err := request.Respond(nil, micro.WithHeaders(failed)); err != nil {
 			q.logger.Warn("a question stays without an answer", "error", err)
 		}
 		return
