@@ -73,15 +73,21 @@ func (a *Activities) plan(ctx context.Context, in PlanInput) (PlanOutput, error)
 	if err != nil {
 		return PlanOutput{}, err
 	}
+	partial := false
 	if !in.Rollback {
-		if err := a.permit(ctx, in, desired, p); err != nil {
+		request, err := a.request(ctx, in.Revision)
+		if err != nil {
+			return PlanOutput{}, err
+		}
+		p, partial = p.Restrict(request.Targets)
+		if err := a.permit(ctx, in, request, desired, p); err != nil {
 			return PlanOutput{}, err
 		}
 	}
 	for i := range p.Operations {
 		p.Operations[i].Changes = nil // the cause tells them; history stays small
 	}
-	out := PlanOutput{Operations: p.Operations, Summary: p.String(), Resources: map[string][]string{}, OnFailure: schemas.OnFailureKeep}
+	out := PlanOutput{Operations: p.Operations, Summary: p.String(), Resources: map[string][]string{}, OnFailure: schemas.OnFailureKeep, Partial: partial}
 	if document != nil {
 		out.OnFailure, out.Drift = document.Spec.OnFailure, document.Spec.Drift
 	}
@@ -120,10 +126,26 @@ func (a *Activities) needsApproval(ctx context.Context, in PlanInput, document *
 	return document.Spec.Approval == schemas.ApprovalRequired, nil
 }
 
+// request reads what a revision was asked for with; one that destroys has nothing.
+func (a *Activities) request(ctx context.Context, r Revision) (schemas.DeploymentRequested, error) {
+	if r.Reference == "" {
+		return schemas.DeploymentRequested{}, nil
+	}
+	revision, err := a.Revisions.Get(ctx, r.Reference)
+	if err != nil {
+		return schemas.DeploymentRequested{}, &Fault{Kind: Unavailable, Message: err.Error(), Err: err}
+	}
+	request, err := revision.Request()
+	if err != nil {
+		return request, &Fault{Kind: Invalid, Field: "data", Message: err.Error(), Err: err}
+	}
+	return request, nil
+}
+
 // permit refuses a plan that is not to be run, and records what one that is to be
 // run protects. The way back is not refused: it leaves what is protected.
-func (a *Activities) permit(ctx context.Context, in PlanInput, desired []plan.Desired, p plan.Plan) error {
-	if err := a.requirePlan(ctx, in.Revision, p); err != nil {
+func (a *Activities) permit(ctx context.Context, in PlanInput, request schemas.DeploymentRequested, desired []plan.Desired, p plan.Plan) error {
+	if err := requirePlan(in.Revision, request, p); err != nil {
 		return err
 	}
 	if err := requireUnprotected(in.Scope, p); err != nil {

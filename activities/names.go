@@ -52,6 +52,8 @@ type PlanOutput struct {
 	// Resources maps each declared resource to the resources that it needs.
 	Resources map[string][]string   `json:"resources,omitempty"`
 	OnFailure schemas.FailurePolicy `json:"onFailure"`
+	// Partial says that something was left out, since it was not among the targets.
+	Partial bool `json:"partial,omitempty"`
 	// Approval says that somebody has to approve the plan before it runs; Fingerprint
 	// identifies the plan then.
 	Approval    bool   `json:"approval,omitempty"`

@@ -1,26 +1,15 @@
 package activities
 
 import (
-	"context"
 	"fmt"
 
 	"windlass/plan"
+	"windlass/schemas"
 )
 
 // requirePlan refuses to run another plan than the one that the command asks for,
 // if it asks for one.
-func (a *Activities) requirePlan(ctx context.Context, r Revision, p plan.Plan) error {
-	if r.Reference == "" {
-		return nil
-	}
-	revision, err := a.Revisions.Get(ctx, r.Reference)
-	if err != nil {
-		return &Fault{Kind: Unavailable, Message: err.Error(), Err: err}
-	}
-	request, err := revision.Request()
-	if err != nil {
-		return &Fault{Kind: Invalid, Field: "data", Message: err.Error(), Err: err}
-	}
+func requirePlan(r Revision, request schemas.DeploymentRequested, p plan.Plan) error {
 	if request.Plan == nil {
 		return nil
 	}

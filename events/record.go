@@ -228,7 +228,7 @@ func infrastructureRecord(old *schemas.InfrastructureRecord, e schemas.Event) *s
 	next.State = stateAfter(e)
 	switch next.State {
 	case schemas.InfrastructureReady:
-		if len(d.Skipped) == 0 {
+		if len(d.Skipped) == 0 && !d.Partial {
 			next.Stable = d.Revision
 		}
 	case schemas.InfrastructureDestroyed:

@@ -36,6 +36,9 @@ type DeploymentRequested struct {
 	// Plan, when set, is the only plan that may be run: the command is rejected when
 	// reality or the revision has moved since it was made.
 	Plan *PlanReference `json:"plan,omitempty"`
+	// Targets names the resources to deploy, with what they need; empty means all. What
+	// is left out stays as it is, and the revision is no target of a rollback then.
+	Targets []string `json:"targets,omitempty"`
 	// Supersede cancels the deployment that runs, which otherwise comes to its end first.
 	Supersede bool `json:"supersede,omitempty"`
 }
@@ -193,8 +196,26 @@ func parseDeployment(data *Tree) (*Command, error) {
 	if err != nil {
 		return nil, err
 	}
+	if faults := data.unknownTargets(infrastructure); len(faults) > 0 {
+		return nil, faults
+	}
 	supersede, _ := data.Value.(map[string]any)["supersede"].(bool)
 	return &Command{Type: CommandDeploymentRequested, Scope: infrastructure.Scope(), Infrastructure: infrastructure, Supersede: supersede, document: document}, nil
+}
+
+// unknownTargets refuses targets that the document does not declare.
+func (t *Tree) unknownTargets(infrastructure *Infrastructure) Faults {
+	targets, _ := t.Value.(map[string]any)["targets"].([]any)
+	var faults Faults
+	for i, target := range targets {
+		if name := target.(string); infrastructure.Resource(name) == nil {
+			path := elementPath("targets", i)
+			fault := t.Fault(path, fmt.Sprintf("%q is no resource of the document", name))
+			fault.Field = "data." + path
+			faults = append(faults, fault)
+		}
+	}
+	return faults
 }
 
 // parseOrder reads a command without a document. The schema has seen to the types.

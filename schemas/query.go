@@ -90,6 +90,8 @@ type PlanRequest struct {
 	// destruction of the scope.
 	Document   string         `json:"document,omitempty"`
 	Parameters map[string]any `json:"parameters,omitempty"`
+	// Targets are as in DeploymentRequested.
+	Targets []string `json:"targets,omitempty"`
 	// Scope is what would be destroyed; it is not read when there is a document.
 	Scope Scope `json:"scope,omitzero"`
 }

@@ -81,6 +81,9 @@ type DeploymentStatus struct {
 	// it, in deployment.resumed.
 	Decision Decision `json:"decision,omitempty"`
 	By       string   `json:"by,omitempty"`
+	// Partial says that resources were left out that were not among the targets, in
+	// deployment.succeeded.
+	Partial bool `json:"partial,omitempty"`
 	// Skipped names the resources that were left as a failure left them, in
 	// deployment.succeeded.
 	Skipped []string `json:"skipped,omitempty"`

@@ -15,6 +15,7 @@ func newDeploy(a *app) *cobra.Command {
 		wait       waitFlags
 		id, plan   string
 		supersede  bool
+		targets    []string
 	)
 	cmd := &cobra.Command{
 		Use:   "deploy [FILE]",
@@ -42,9 +43,11 @@ with --wait, it shows what became of it.`,
 	wait.register(cmd)
 	cmd.Flags().StringVar(&id, "id", "", "id of the command's event; the default is a new one")
 	cmd.Flags().BoolVar(&supersede, "supersede", false, "cancel the deployment that runs instead of waiting for its end")
+	cmd.Flags().StringSliceVar(&targets, "target", nil, "resource to deploy, with what it needs; may be repeated")
 	cmd.Flags().StringVar(&plan, "plan", "", `file with the plan to run, from "windlass plan --out"; instead of FILE`)
 	cmd.MarkFlagsMutuallyExclusive("plan", "set")
 	cmd.MarkFlagsMutuallyExclusive("plan", "values")
+	cmd.MarkFlagsMutuallyExclusive("plan", "target")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
 		if err := wait.check(); err != nil {
 			return err
@@ -52,24 +55,23 @@ with --wait, it shows what became of it.`,
 		if cmd.Flags().Changed("id") && id == "" {
 			return exitf(ExitUsage, "--id is empty")
 		}
+		request := schemas.DeploymentRequested{Supersede: supersede, Targets: targets}
 		var (
-			d         *document
-			reference *schemas.PlanReference
-			err       error
+			d   *document
+			err error
 		)
 		if plan != "" {
-			d, reference, err = a.readPlan(plan)
+			d, err = a.readPlan(plan, &request)
 		} else {
 			d, err = a.read(args[0], parameters)
 		}
 		if err != nil {
 			return err
 		}
-		text, err := json.Marshal(string(d.text))
-		if err != nil {
+		request.Parameters = d.parameters
+		if request.Document, err = json.Marshal(string(d.text)); err != nil {
 			return err
 		}
-		request := schemas.DeploymentRequested{Document: text, Parameters: d.parameters, Plan: reference, Supersede: supersede}
 		s, err := a.newSending(d.parsed.Scope(), schemas.CommandDeploymentRequested, request)
 		if err != nil {
 			return err

@@ -76,6 +76,9 @@ func deploymentDetail(e schemas.Event) string {
 	if d.Decision != "" {
 		parts = append(parts, fmt.Sprintf("%s, by %s", d.Decision, d.By))
 	}
+	if d.Partial {
+		parts = append(parts, "the targets alone")
+	}
 	if len(d.Skipped) > 0 {
 		parts = append(parts, "without "+strings.Join(d.Skipped, ", "))
 	}

@@ -19,6 +19,7 @@ func newPlan(a *app) *cobra.Command {
 		parameters     parameterFlags
 		detailed, gone bool
 		out            string
+		targets        []string
 	)
 	cmd := &cobra.Command{
 		Use:   "plan FILE",
@@ -39,23 +40,28 @@ What is as declared is counted but not listed.`,
 	parameters.register(cmd)
 	cmd.Flags().BoolVar(&detailed, "detailed-exitcode", false, "end with 0 when there is nothing to do, 2 when there is, 1 on an error")
 	cmd.Flags().StringVar(&out, "out", "", `file to write the plan to, for "windlass deploy --plan"`)
+	cmd.Flags().StringSliceVar(&targets, "target", nil, "resource to plan, with what it needs; may be repeated")
 	cmd.Flags().BoolVar(&gone, "destroy", false, "plan the destruction of ENV/NAME")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
 		if gone && out != "" {
 			return exitf(ExitUsage, "--out does not go with --destroy: a destruction takes no plan")
 		}
-		changes, err := a.plan(ctx, args[0], gone, parameters, out)
+		if gone && len(targets) > 0 {
+			return exitf(ExitUsage, "--target does not go with --destroy: a destruction takes everything")
+		}
+		request, err := a.planRequest(args[0], gone, parameters)
+		if err != nil {
+			return detailedExit(detailed, false, err)
+		}
+		request.Targets = targets
+		changes, err := a.plan(ctx, request, out)
 		return detailedExit(detailed, changes, err)
 	})
 	return cmd
 }
 
 // plan shows the plan and says whether it changes anything.
-func (a *app) plan(ctx context.Context, argument string, gone bool, parameters parameterFlags, out string) (changes bool, err error) {
-	request, err := a.planRequest(argument, gone, parameters)
-	if err != nil {
-		return false, err
-	}
+func (a *app) plan(ctx context.Context, request schemas.PlanRequest, out string) (changes bool, err error) {
 	conn, err := a.connect()
 	if err != nil {
 		return false, err

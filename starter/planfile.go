@@ -16,11 +16,12 @@ type planFile struct {
 	Schema     string         `json:"schema"`
 	Document   string         `json:"document"`
 	Parameters map[string]any `json:"parameters,omitempty"`
+	Targets    []string       `json:"targets,omitempty"`
 	schemas.PlanAnswer
 }
 
 func writePlan(path string, request schemas.PlanRequest, answer schemas.PlanAnswer) error {
-	text, err := json.MarshalIndent(planFile{Schema: planSchema, Document: request.Document, Parameters: request.Parameters, PlanAnswer: answer}, "", "  ")
+	text, err := json.MarshalIndent(planFile{Schema: planSchema, Document: request.Document, Parameters: request.Parameters, Targets: request.Targets, PlanAnswer: answer}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -30,22 +31,24 @@ func writePlan(path string, request schemas.PlanRequest, answer schemas.PlanAnsw
 	return nil
 }
 
-// readPlan reads the file again, as a document and the plan to run.
-func (a *app) readPlan(path string) (*document, *schemas.PlanReference, error) {
+// readPlan reads the file again, as a document, and puts the plan to run and its
+// targets into the request.
+func (a *app) readPlan(path string, request *schemas.DeploymentRequested) (*document, error) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return nil, nil, exitf(ExitUsage, "--plan: %w", err)
+		return nil, exitf(ExitUsage, "--plan: %w", err)
 	}
 	var file planFile
 	if err := json.Unmarshal(text, &file); err != nil {
-		return nil, nil, exitf(ExitUsage, "--plan: %s is no plan: %w", path, err)
+		return nil, exitf(ExitUsage, "--plan: %s is no plan: %w", path, err)
 	}
 	if file.Schema != planSchema {
-		return nil, nil, exitf(ExitUsage, "--plan: %s is no plan of this version: its schema is %q, not %q", path, file.Schema, planSchema)
+		return nil, exitf(ExitUsage, "--plan: %s is no plan of this version: its schema is %q, not %q", path, file.Schema, planSchema)
 	}
 	d := &document{source: &source{name: path, text: []byte(file.Document)}, parameters: file.Parameters}
 	if d.parsed, err = schemas.Parse(d.text, d.parameters); err != nil {
-		return nil, nil, exitf(ExitRejected, "the document in %s: %w", path, err)
+		return nil, exitf(ExitRejected, "the document in %s: %w", path, err)
 	}
-	return d, &schemas.PlanReference{Revision: file.Revision, Fingerprint: file.Fingerprint}, nil
+	request.Plan, request.Targets = &schemas.PlanReference{Revision: file.Revision, Fingerprint: file.Fingerprint}, file.Targets
+	return d, nil
 }

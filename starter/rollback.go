@@ -46,7 +46,8 @@ newest one before the present revision that succeeded.`,
 		if err != nil {
 			return err
 		}
-		answer.Request.Plan = nil // the plan of that time is not the one of now
+		// The plan of that time is not the one of now, and what is gone back to is whole.
+		answer.Request.Plan, answer.Request.Targets = nil, nil
 		s, err := a.newSending(scope, schemas.CommandDeploymentRequested, answer.Request)
 		if err != nil {
 			return err

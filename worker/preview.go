@@ -39,6 +39,7 @@ func (q *queries) plan(ctx context.Context, data []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	plan, _ = plan.Restrict(request.Targets)
 	answer.Operations, answer.Summary = plan.Operations, plan.String()
 	answer.Fingerprint, err = plan.Fingerprint()
 	return answer, err

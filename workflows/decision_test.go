@@ -176,3 +176,13 @@ func count(all []string, wanted string) int {
 	}
 	return n
 }
+
+func TestADeploymentOfTargetsIsNoRollbackTarget(t *testing.T) {
+	w := newWorld(t)
+	w.plans[2] = activities.PlanOutput{Operations: []schemas.Operation{create("web")}, Partial: true}
+	require.NoError(t, w.deploy(1))
+	require.True(t, w.last(t, schemas.StatusDeploymentSucceeded).Deployment.Partial)
+	var out DeployOutput
+	require.NoError(t, w.GetWorkflowResult(&out))
+	require.True(t, out.Partial)
+}

@@ -51,8 +51,8 @@ func Deploy(ctx workflow.Context, in DeployInput) (DeployOutput, error) {
 	switch {
 	case err == nil:
 		d.setStatus(ctx, d.succeeded())
-		d.tell(ctx, schemas.StatusDeploymentSucceeded, schemas.DeploymentStatus{Skipped: d.skipped, Final: true})
-		return DeployOutput{Drift: plan.Drift, Partial: len(d.skipped) > 0}, nil
+		d.tell(ctx, schemas.StatusDeploymentSucceeded, schemas.DeploymentStatus{Skipped: d.skipped, Partial: plan.Partial, Final: true})
+		return DeployOutput{Drift: plan.Drift, Partial: plan.Partial || len(d.skipped) > 0}, nil
 	case ctx.Err() != nil:
 		d.setStatus(ctx, StatusCancelled)
 		failure := schemas.Failure{Kind: "Cancelled", Message: "the deployment was cancelled; what was done until then stays"}
