@@ -72,6 +72,10 @@ func (q *queries) serve(conn *nats.Conn) (micro.Service, error) {
 			return nil, fmt.Errorf("query service: %s: %w", name, err)
 		}
 	}
+	// Whoever hears that the worker is ready may ask at once.
+	if err := conn.FlushTimeout(startTimeout); err != nil {
+		return nil, fmt.Errorf("query service: %w", err)
+	}
 	return service, nil
 }
 

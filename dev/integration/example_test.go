@@ -1,0 +1,102 @@
+package integration
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"windlass/schemas"
+)
+
+// everyType declares one resource of each type, and of each engine of databases.
+const everyType = `    - {name: net, type: Network}
+    - {name: data, type: Storage}
+    - {name: cache, type: Database, properties: {engine: redis, version: "7", networks: ["${net.name}"]}}
+    - {name: db, type: Database, properties: {engine: postgres, version: "15", networks: ["${net.name}"]}}
+    - name: migrate
+      type: Compute
+      dependsOn: [db]
+      properties: {image: "windlass.local/fixture:1", args: [sleep, 10ms], endState: completed, networks: ["${net.name}"]}
+    - name: web
+      type: Compute
+      dependsOn: [migrate]
+      properties:
+        image: windlass.local/fixture:1
+        networks: ["${net.name}"]
+        volumes: [{source: "${data.name}", mountPath: /data}]
+        initSteps: [{name: wait, args: [sleep, 10ms]}]
+        environment: {CACHE_URL: "${cache.url}", DATABASE_URL: "${db.url}"}
+        health: {http: {path: /healthz, port: 8080}, interval: 100ms}
+`
+
+// TestWhatIsDeployedIsAsDeclaredAlsoAfterARestart plans every example and every type
+// of resource again, after it was deployed and after everything was restarted.
+func TestWhatIsDeployedIsAsDeclaredAlsoAfterARestart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.startWorker(t)
+	requests := map[schemas.Scope]schemas.PlanRequest{}
+	deploy := func(environment string, request schemas.PlanRequest) {
+		document, err := schemas.Parse([]byte(request.Document), request.Parameters)
+		require.NoError(t, err)
+		require.Equal(t, environment, document.Spec.Environment)
+		requests[document.Scope()] = request
+		text, err := json.Marshal(request.Document)
+		require.NoError(t, err)
+		w.command(t, document.Scope(), schemas.CommandDeploymentRequested, schemas.DeploymentRequested{Document: text, Parameters: request.Parameters})
+	}
+	environment := newEnvironment(t)
+	deploy(environment, schemas.PlanRequest{Document: document(scopeOf(environment), everyType)})
+	for _, name := range examples(t) {
+		text, err := os.ReadFile(name)
+		require.NoError(t, err)
+		environment := newEnvironment(t)
+		deploy(environment, moved(t, text, environment))
+	}
+	requireNoMoves := func() {
+		for scope, request := range requests {
+			w.requireEnd(t, scope, 1, schemas.StatusDeploymentSucceeded)
+			require.Empty(t, w.moves(t, request), "%s", scope)
+		}
+	}
+	requireNoMoves()
+
+	w.worker.stop(t)
+	w.conn.Close()
+	require.NoError(t, stopStack(w.stack))
+	w.startStack(t)
+	w.redirect(t)
+	w.startWorker(t)
+	requireNoMoves()
+}
+
+// examples are the documents among the examples.
+func examples(t *testing.T) []string {
+	t.Helper()
+	yaml, err := filepath.Glob("../../examples/*.yaml")
+	require.NoError(t, err)
+	all, err := filepath.Glob("../../examples/*.json")
+	require.NoError(t, err)
+	for _, name := range all {
+		if filepath.Ext(name[:len(name)-len(".json")]) != ".event" {
+			yaml = append(yaml, name)
+		}
+	}
+	require.GreaterOrEqual(t, len(yaml), 2)
+	return yaml
+}
+
+// moved is an example in another environment: by its parameter, or by the document.
+func moved(t *testing.T, text []byte, environment string) schemas.PlanRequest {
+	t.Helper()
+	if text[0] != '{' {
+		return schemas.PlanRequest{Document: string(text), Parameters: map[string]any{"environment": environment}}
+	}
+	var object map[string]any
+	require.NoError(t, json.Unmarshal(text, &object))
+	object["spec"].(map[string]any)["environment"] = environment
+	return schemas.PlanRequest{Document: asJSON(object)}
+}
