@@ -117,7 +117,7 @@ func (l *lab) names() []string {
 }
 
 func (l *lab) target(resource string, kind schemas.ResourceType) plan.Target {
-	return plan.Target{Scope: l.scope, Resource: resource, Type: kind, Provider: "docker"}
+	return plan.Target{Scope: l.scope, Resource: resource, Type: kind, Provider: l.provider.name}
 }
 
 // declare makes a declaration with the real hash.
