@@ -26,10 +26,8 @@ type guardLab struct {
 func newGuardLab(t *testing.T) *guardLab {
 	t.Helper()
 	l := newLab(t)
-	var err error
-	l.provider, err = New(Config{Name: l.scope.Infrastructure})
-	require.NoError(t, err)
-	t.Cleanup(func() { l.provider.Close() })
+	l.place = l.scope.Infrastructure
+	l.provider = newNamedProvider(t, l.place, "")
 	if _, err := l.provider.filter.Exists(); err != nil {
 		t.Skipf("security groups cannot be tested: %v", err)
 	}
