@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"time"
 
@@ -57,7 +56,9 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	defer func() { _ = engine.Close() }()
-	restoreSecurityGroups(ctx, engine, c.Logger)
+	restoring, stop := context.WithCancel(ctx)
+	defer stop()
+	go restoreSecurityGroups(restoring, engine.RestoreSecurityGroups, c.Logger)
 
 	providers := activities.Providers{"docker": engine}
 	maps.Copy(providers, c.Providers)
@@ -66,16 +67,6 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	return w.run(ctx)
-}
-
-// restoreSecurityGroups closes what has security groups after a start of the host. A
-// worker starts without it too: whatever needs it fails with a reason.
-func restoreSecurityGroups(ctx context.Context, engine *docker.Provider, logger *slog.Logger) {
-	ctx, cancel := context.WithTimeout(ctx, startTimeout)
-	defer cancel()
-	if err := engine.RestoreSecurityGroups(ctx); err != nil {
-		logger.Warn("security groups are not restored", "error", err)
-	}
 }
 
 func dial(ctx context.Context, c Config) (client.Client, error) {
