@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -93,10 +94,8 @@ func (p *Provider) guard(ctx context.Context, resource string, guarded bool, pen
 	switch {
 	case !exists && len(addresses.Guarded) > 0:
 		err = p.filter.Write(nil, addresses)
-	case exists && len(addresses.Guarded) == 0:
-		err = p.withoutGroups(addresses)
 	case exists:
-		err = p.filter.SetAddresses(addresses)
+		err = p.setAddresses(addresses)
 	}
 	if err != nil {
 		return filterFault(ctx, resource, err)
@@ -104,17 +103,27 @@ func (p *Provider) guard(ctx context.Context, resource string, guarded bool, pen
 	return nil
 }
 
-// withoutGroups brings the addresses up to date when nothing is guarded, and removes
-// the table when there is no group either.
-func (p *Provider) withoutGroups(addresses packetfilter.Addresses) error {
-	groups, err := p.filter.Labels()
+// setAddresses brings the addresses up to date, and everything where somebody broke
+// what closes them. With nothing to guard and no group, nothing is left.
+func (p *Provider) setAddresses(addresses packetfilter.Addresses) error {
+	intact, err := p.filter.Intact()
 	if err != nil {
 		return err
 	}
-	if len(groups) == 0 {
-		return p.filter.Remove()
+	if intact && len(addresses.Guarded) > 0 {
+		return p.filter.SetAddresses(addresses)
 	}
-	return p.filter.SetAddresses(addresses)
+	groups, err := p.groups()
+	switch {
+	case err != nil:
+		return err
+	case len(groups) == 0 && len(addresses.Guarded) == 0:
+		return p.filter.Remove()
+	case intact:
+		return p.filter.SetAddresses(addresses)
+	default:
+		return p.filter.Write(slices.Collect(maps.Values(groups)), addresses)
+	}
 }
 
 // RestoreSecurityGroups closes the containers that have security groups when the

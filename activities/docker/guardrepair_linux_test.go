@@ -85,6 +85,22 @@ func TestARuleThatIsDeletedByHandIsFoundAndPutBack(t *testing.T) {
 	}
 }
 
+func TestNoMemberStartsBeforeWhatClosesItIsWhole(t *testing.T) {
+	t.Parallel()
+	l := newGuardLab(t)
+	l.applied(l.group("web", allow8080()))
+	l.applied(l.caller("client"))
+	c, err := nftables.New()
+	require.NoError(t, err)
+	c.FlushChain(&nftables.Chain{Name: "ingress-forward", Table: l.table()})
+	require.NoError(t, c.Flush())
+	require.Equal(t, "the chains in front of the groups were changed", l.observed("web").Reason)
+	l.applied(l.listener("server", "web"))
+	l.dropped("client", "server", "tcp:9000")
+	l.passes("client", "server", "tcp:8080")
+	require.Equal(t, plan.StateReady, l.observed("web").State, l.observed("web").Reason)
+}
+
 func TestChangedRulesHoldWithoutNewContainers(t *testing.T) {
 	t.Parallel()
 	l := newGuardLab(t)

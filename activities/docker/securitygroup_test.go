@@ -36,6 +36,8 @@ func TestIngressByCIDRPortsAndProtocol(t *testing.T) {
 		ingress(schemas.ProtocolTCP, 8080, 8090, schemas.Peer{CIDR: l.subnet}),
 		ingress(schemas.ProtocolTCP, 9000, 0, schemas.Peer{CIDR: "203.0.113.0/24"}),
 	}}))
+	l.applied(l.group("echo", schemas.SecurityGroup{Ingress: []schemas.IngressRule{ingress(schemas.ProtocolICMP, 0, 0)}}))
+	l.applied(l.listener("answering", "echo"))
 	server := l.listener("server", "web")
 	l.applied(server)
 	l.applied(l.caller("client"))
@@ -43,6 +45,9 @@ func TestIngressByCIDRPortsAndProtocol(t *testing.T) {
 	l.passes("client", "server", "tcp:8085")
 	l.dropped("client", "server", "udp:8080")
 	l.dropped("client", "server", "tcp:9000")
+	l.dropped("client", "server", "icmp:0")
+	l.passes("client", "answering", "icmp:0")
+	l.dropped("client", "answering", "tcp:8080")
 
 	before := l.observed("server").Replicas[0]
 	_, err := l.engine.ContainerRestart(t.Context(), before.ID, client.ContainerRestartOptions{})

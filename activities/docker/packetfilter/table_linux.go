@@ -296,27 +296,18 @@ func (t *Table) Differences(groups []Group, addresses Addresses) (map[string][]s
 	if err != nil {
 		return nil, failure("open the packet filter", err)
 	}
-	sound := t.sound(c)
+	intact, err := t.Intact()
+	if err != nil {
+		return nil, err
+	}
 	found, err := c.GetSets(t.table)
 	if err != nil {
 		return nil, failure("read the sets", err)
 	}
-	content, err := newContent(nil)
-	if err != nil {
-		return nil, err
-	}
-	for _, chain := range content.chains {
-		// Those that lead to groups are looked at for each group.
-		if sound && chain.base != nil {
-			if sound, err = t.holds(c, chain); err != nil {
-				return nil, err
-			}
-		}
-	}
 	all := map[string][]string{}
 	for _, g := range groups {
 		var reasons []string
-		if !sound {
+		if !intact {
 			reasons = append(reasons, "the chains in front of the groups were changed")
 		}
 		more, err := t.groupDifferences(c, g)
@@ -338,6 +329,32 @@ func (t *Table) Differences(groups []Group, addresses Addresses) (map[string][]s
 		}
 	}
 	return all, nil
+}
+
+// Intact says whether the kernel still closes what is guarded, whatever the groups
+// are. The table must exist.
+func (t *Table) Intact() (bool, error) {
+	c, err := connect()
+	if err != nil {
+		return false, failure("open the packet filter", err)
+	}
+	sets, err := c.GetSets(t.table)
+	if err != nil {
+		return false, failure("read the sets", err)
+	}
+	content, err := newContent(nil)
+	if err != nil {
+		return false, err
+	}
+	intact := t.sound(c) && slices.ContainsFunc(sets, func(s *nftables.Set) bool { return s.Name == guardedSet })
+	for _, chain := range content.chains {
+		if intact && chain.base != nil {
+			if intact, err = t.holds(c, chain); err != nil {
+				return false, err
+			}
+		}
+	}
+	return intact, nil
 }
 
 func (t *Table) groupDifferences(c *nftables.Conn, g Group) ([]string, error) {

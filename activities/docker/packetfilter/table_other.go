@@ -28,6 +28,9 @@ func (*Table) SetAddresses(Addresses) error { return ErrNotPermitted }
 // Remove returns ErrNotPermitted.
 func (*Table) Remove() error { return ErrNotPermitted }
 
+// Intact returns ErrNotPermitted.
+func (*Table) Intact() (bool, error) { return false, ErrNotPermitted }
+
 // Differences returns ErrNotPermitted.
 func (*Table) Differences([]Group, Addresses) (map[string][]string, error) {
 	return nil, ErrNotPermitted
