@@ -59,6 +59,8 @@ const (
 	LabelSettings = LabelPrefix + "settings"
 	// LabelNetworks names the networks that a replica joins, separated by commas.
 	LabelNetworks = LabelPrefix + "networks"
+	// LabelSecurityGroups names the security groups of a container, separated by commas.
+	LabelSecurityGroups = LabelPrefix + "securitygroups"
 )
 
 // IdentityLabels are the labels that decide whom an object belongs to.

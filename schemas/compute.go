@@ -19,8 +19,11 @@ type Compute struct {
 	// Networks are the names of the engine's networks to join, as a rule
 	// references such as ${backend.name}. A name that is not a reference is a
 	// network that exists already and is not managed.
-	Networks  []string     `json:"networks,omitempty"`
-	Resources Requirements `json:"resources,omitzero"`
+	Networks []string `json:"networks,omitempty"`
+	// SecurityGroups are references to SecurityGroups, such as ${web-access.name}.
+	// With at least one of them, nothing passes that none of them allows.
+	SecurityGroups []string     `json:"securityGroups,omitempty"`
+	Resources      Requirements `json:"resources,omitzero"`
 	// Replicas is from 0 to 1,000; the default is 1.
 	Replicas *int `json:"replicas,omitempty"`
 	// EndState is what a replica must reach; the default is EndStateHealthy with a

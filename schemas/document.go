@@ -19,10 +19,11 @@ type ResourceType string
 
 // The resource types that can be deployed.
 const (
-	TypeNetwork  ResourceType = "Network"
-	TypeStorage  ResourceType = "Storage"
-	TypeCompute  ResourceType = "Compute"
-	TypeDatabase ResourceType = "Database"
+	TypeNetwork       ResourceType = "Network"
+	TypeStorage       ResourceType = "Storage"
+	TypeCompute       ResourceType = "Compute"
+	TypeDatabase      ResourceType = "Database"
+	TypeSecurityGroup ResourceType = "SecurityGroup"
 )
 
 // FailurePolicy says where a failed deployment ends.
@@ -99,8 +100,8 @@ type Resource struct {
 	Tags map[string]string `json:"tags,omitempty"`
 	// Timeouts bound the operations on the resource, retries included.
 	Timeouts Timeouts `json:"timeouts,omitzero"`
-	// Properties is the object of the resource's type: Network, Storage, Compute
-	// or Database of this package.
+	// Properties is the object of the resource's type: Network, Storage, Compute,
+	// Database or SecurityGroup of this package.
 	Properties json.RawMessage `json:"properties,omitempty"`
 }
 

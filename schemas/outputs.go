@@ -7,8 +7,9 @@ type Outputs map[string]string
 
 // OutputNames lists, for each type, the outputs that a reference may name.
 var OutputNames = map[ResourceType][]string{
-	TypeNetwork:  {"name"},
-	TypeStorage:  {"name"},
-	TypeCompute:  {"name", "host", "port"},
-	TypeDatabase: {"name", "host", "port", "user", "password", "url"},
+	TypeNetwork:       {"name"},
+	TypeStorage:       {"name"},
+	TypeCompute:       {"name", "host", "port"},
+	TypeDatabase:      {"name", "host", "port", "user", "password", "url"},
+	TypeSecurityGroup: {"name"},
 }

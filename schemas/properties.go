@@ -53,8 +53,10 @@ type Database struct {
 	// it is refused: their user is "default".
 	User string `json:"user,omitempty"`
 	// Networks are as in Compute.
-	Networks  []string     `json:"networks,omitempty"`
-	Resources Requirements `json:"resources,omitzero"`
+	Networks []string `json:"networks,omitempty"`
+	// SecurityGroups are as in Compute.
+	SecurityGroups []string     `json:"securityGroups,omitempty"`
+	Resources      Requirements `json:"resources,omitzero"`
 	// Retention is as in Storage, of the volume with the data.
 	Retention Retention `json:"retention,omitempty"`
 	// StartPeriod is how long the server has until it must accept queries; the default is 60s.
@@ -76,7 +78,7 @@ const (
 // Decode reads the properties of a resource into the struct of its type. The
 // properties of a document that was parsed by this package always decode; a
 // failure names the resource.
-func Decode[T Network | Storage | Compute | Database](r Resource) (T, error) {
+func Decode[T Network | Storage | Compute | Database | SecurityGroup](r Resource) (T, error) {
 	var v T
 	if len(r.Properties) == 0 {
 		return v, nil

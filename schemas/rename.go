@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -57,8 +58,11 @@ func isName(path string) bool {
 		return false
 	}
 	_, member, _ := strings.Cut(rest, "]")
-	return member == ".name" || strings.HasPrefix(member, ".dependsOn[")
+	return member == ".name" || strings.HasPrefix(member, ".dependsOn[") || peerName.MatchString(member)
 }
+
+// peerName is where a rule of a SecurityGroup names a resource.
+var peerName = regexp.MustCompile(`^\.properties\.(ingress\[\d+\]\.sources|egress\[\d+\]\.targets)\[\d+\]\.(resource|group)$`)
 
 func renameText(text, outer string, names []string) (string, error) {
 	parts, err := split(text)

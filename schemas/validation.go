@@ -70,7 +70,10 @@ func (v *validation) resource(index int, r *Resource) {
 	case TypeDatabase:
 		if d, err := Decode[Database](*r); err == nil {
 			v.database(index, d)
+			v.guard(index, r, d.SecurityGroups, d.Networks)
 		}
+	case TypeSecurityGroup:
+		v.securityGroup(index, r)
 	}
 }
 
@@ -180,6 +183,7 @@ func (v *validation) compute(index int, r *Resource) {
 	}
 	v.endState(index, c)
 	v.initSteps(index, c.InitSteps)
+	v.guard(index, r, c.SecurityGroups, c.Networks)
 	if h := c.Health; h != nil {
 		checks := 0
 		for _, set := range []bool{h.HTTP != nil, h.TCP != nil, h.Exec != nil} {

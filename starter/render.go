@@ -25,12 +25,13 @@ func (t *tree) render(now time.Time, height int) []line {
 	if height > 0 && len(rows)+1 > height {
 		rows, folded = t.fold(height - 2)
 	}
-	nameWidth, stateWidth := 4, len(notBegun)
+	nameWidth, kindWidth, stateWidth := 4, len(schemas.TypeDatabase), len(notBegun)
 	for _, r := range rows {
+		kindWidth = max(kindWidth, len(r.kind))
 		nameWidth = min(max(nameWidth, len([]rune(r.name))), 24)
 	}
 	for _, r := range rows {
-		lines = append(lines, t.rowLine(r, now, nameWidth, stateWidth))
+		lines = append(lines, t.rowLine(r, now, nameWidth, kindWidth, stateWidth))
 	}
 	if folded > 0 {
 		lines = append(lines, line{{fmt.Sprintf("  … %d more", folded), dim}})
@@ -80,7 +81,7 @@ func (t *tree) header(now time.Time, width int) line {
 }
 
 // rowLine is the line of one resource.
-func (t *tree) rowLine(r *row, now time.Time, nameWidth, stateWidth int) line {
+func (t *tree) rowLine(r *row, now time.Time, nameWidth, kindWidth, stateWidth int) line {
 	symbol, paint := stateSymbol(r.state, now)
 	state, over := string(r.state), !t.ended.IsZero()
 	switch {
@@ -92,7 +93,7 @@ func (t *tree) rowLine(r *row, now time.Time, nameWidth, stateWidth int) line {
 	l := line{
 		{symbol + " ", paint},
 		{pad(r.name, nameWidth) + "  ", plain},
-		{pad(string(r.kind), len(schemas.TypeDatabase)) + "  ", dim},
+		{pad(string(r.kind), kindWidth) + "  ", dim},
 		{pad(state, stateWidth) + "  ", paint},
 		{pad(age(r.since, now), 4) + "  ", dim},
 	}

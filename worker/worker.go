@@ -56,6 +56,9 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	defer func() { _ = engine.Close() }()
+	restoring, stop := context.WithCancel(ctx)
+	defer stop()
+	go restoreSecurityGroups(restoring, engine.RestoreSecurityGroups, c.Logger)
 
 	providers := activities.Providers{"docker": engine}
 	maps.Copy(providers, c.Providers)

@@ -48,6 +48,7 @@ func computeWorkload(d plan.Desired, outputs schemas.Outputs, secrets activities
 	}
 	w.imageField = "properties.image"
 	w.volumes = c.Volumes
+	w.attach(c.SecurityGroups)
 	w.config.Image = c.Image
 	w.config.User = c.User
 	w.config.WorkingDir = c.WorkingDir
@@ -143,6 +144,11 @@ func environment(secrets activities.Secrets, declared map[string]string) ([]stri
 // serves all the time. Indexes that are not declared any more go last.
 func (p *Provider) applyWorkload(ctx context.Context, w *workload, secrets activities.Secrets, say activities.Progress) error {
 	t := w.desired.Target
+	if w.guarded() {
+		if err := p.requireFirewall(ctx, t.Resource); err != nil {
+			return err
+		}
+	}
 	existing, err := p.listContainers(ctx, t.Resource, activities.IdentityLabels(t))
 	if err != nil {
 		return err
@@ -188,5 +194,7 @@ func (p *Provider) applyWorkload(ctx context.Context, w *workload, secrets activ
 			return err
 		}
 	}
-	return nil
+	// The addresses of what was removed are free again, and those of what ran before
+	// may have been changed by hand.
+	return p.guard(ctx, t.Resource, w.guarded())
 }

@@ -73,12 +73,16 @@ type round func(l *lab, n int) error
 // undisturbed run leaves. It fails when the work makes fewer calls than it should.
 func walk(t *testing.T, least int, prepare, work round, check func(l *lab, n int)) {
 	t.Helper()
-	l := newLab(t)
+	walkIn(newLab(t), least, prepare, work, check)
+}
+
+func walkIn(l *lab, least int, prepare, work round, check func(l *lab, n int)) {
+	t := l.T
 	direct := l.provider
 	for n, broken := 1, true; broken; n++ {
 		require.NoError(t, prepare(l, n))
 		proxy := startBrokenProxy(t, l.engine, n)
-		l.provider = newProvider(t, proxy.address)
+		l.provider = newNamedProvider(t, direct.name, proxy.address)
 		if err := work(l, n); err != nil {
 			require.True(t, activities.IsKind(err, activities.Unavailable), "call %d: %v", n, err)
 		}

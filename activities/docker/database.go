@@ -125,6 +125,7 @@ func (p *Provider) databaseWorkload(d plan.Desired, outputs schemas.Outputs, sec
 		return nil, err
 	}
 	w.imageField = databaseImageField
+	w.attach(declared.SecurityGroups)
 	w.config.Image = engine.image(declared.Version)
 	w.config.Healthcheck = &container.HealthConfig{Test: []string{"NONE"}}
 	engine.configure(w.config, a)

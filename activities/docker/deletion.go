@@ -43,6 +43,13 @@ func (p *Provider) Delete(ctx context.Context, target plan.Target, progress acti
 	if err := group.Wait(); err != nil {
 		return err
 	}
+	if target.Type == schemas.TypeSecurityGroup {
+		return p.deleteSecurityGroup(ctx, target, say)
+	}
+	// An address that is free again must not be allowed, or closed, for what gets it next.
+	if err := p.guard(ctx, target.Resource, false); err != nil {
+		return err
+	}
 
 	volumes, err := read(ctx, func(ctx context.Context) (client.VolumeListResult, error) {
 		return p.engine.VolumeList(ctx, client.VolumeListOptions{Filters: labelFilter(labels)})

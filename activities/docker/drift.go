@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/docker/go-units"
 	"github.com/moby/moby/api/types/container"
@@ -62,7 +64,25 @@ func drift(c *container.InspectResponse) []string {
 	for _, name := range detached(c) {
 		found = append(found, fmt.Sprintf("it is not connected to network %s", name))
 	}
+	for _, name := range unfixed(c) {
+		found = append(found, fmt.Sprintf("its address on network %s may change, so that its security groups do not hold there", name))
+	}
 	return found
+}
+
+// unfixed are the networks on which a running container with security groups has an
+// address that it does not keep: somebody connected it by hand.
+func unfixed(c *container.InspectResponse) []string {
+	if !c.State.Running || c.NetworkSettings == nil || c.Config.Labels[activities.LabelSecurityGroups] == "" {
+		return nil
+	}
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(c.NetworkSettings.Networks)) {
+		if !fixedAddress(c.NetworkSettings.Networks[name]).IsValid() {
+			names = append(names, name)
+		}
+	}
+	return names
 }
 
 // detached are the networks that a running container should be on and is not.
@@ -87,8 +107,19 @@ func (r *replica) mend(ctx context.Context, c *container.InspectResponse) (bool,
 	}
 	w, p := r.workload, r.provider
 	r.say("putting back what was changed on " + r.title())
-	for _, name := range detached(c) {
-		if err := p.connect(ctx, w.desired.Resource, name, c.ID, w.networkAliases(name, r.index)); err != nil {
+	missing := detached(c)
+	for _, name := range unfixed(c) {
+		if err := p.disconnect(ctx, w.desired.Resource, name, c.ID, w.containerName(r.index)); err != nil {
+			return false, err
+		}
+		if slices.Contains(w.networks, name) {
+			missing = append(missing, name)
+		}
+	}
+	for _, name := range missing {
+		j := r.joining(name, c.ID)
+		j.running = true
+		if err := p.join(ctx, w.desired.Resource, j); err != nil {
 			return false, err
 		}
 	}

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"encoding/json"
@@ -34,9 +35,11 @@ type lab struct {
 	*testing.T
 	engine   *client.Client
 	provider *Provider
-	scope    schemas.Scope
-	secrets  activities.Secrets
-	spoken   *transcript
+	// place is the provider's name; the default is "docker".
+	place   string
+	scope   schemas.Scope
+	secrets activities.Secrets
+	spoken  *transcript
 }
 
 func newLab(t *testing.T) *lab { return newLabAt(t, "") }
@@ -56,7 +59,12 @@ func newLabAt(t *testing.T, host string) *lab {
 
 func newProvider(t *testing.T, host string) *Provider {
 	t.Helper()
-	p, err := New(Config{Name: "docker", Host: host, PostgresImage: "windlass.local/postgres:{version}", RedisImage: "windlass.local/redis:{version}"})
+	return newNamedProvider(t, "docker", host)
+}
+
+func newNamedProvider(t *testing.T, name, host string) *Provider {
+	t.Helper()
+	p, err := New(Config{Name: name, Host: host, PostgresImage: "windlass.local/postgres:{version}", RedisImage: "windlass.local/redis:{version}"})
 	require.NoError(t, err)
 	t.Cleanup(func() { p.Close() })
 	return p
@@ -117,7 +125,7 @@ func (l *lab) names() []string {
 }
 
 func (l *lab) target(resource string, kind schemas.ResourceType) plan.Target {
-	return plan.Target{Scope: l.scope, Resource: resource, Type: kind, Provider: "docker"}
+	return plan.Target{Scope: l.scope, Resource: resource, Type: kind, Provider: cmp.Or(l.place, "docker")}
 }
 
 // declare makes a declaration with the real hash.

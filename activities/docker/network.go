@@ -150,12 +150,20 @@ func (p *Provider) detach(ctx context.Context, t plan.Target, id string) error {
 		return networkInUse(t, others)
 	}
 	for _, user := range users {
-		_, err := settle(ctx, func(ctx context.Context) (client.NetworkDisconnectResult, error) {
-			return p.engine.NetworkDisconnect(ctx, id, client.NetworkDisconnectOptions{Container: user.id, Force: true})
-		})
-		if err != nil && !errdefs.IsNotFound(err) {
-			return engineFault(ctx, t.Resource, "disconnect container "+user.name, err)
+		if err := p.disconnect(ctx, t.Resource, id, user.id, user.name); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// disconnect takes a container off a network; one that is not on it is no error.
+func (p *Provider) disconnect(ctx context.Context, resource, networkID, containerID, name string) error {
+	_, err := settle(ctx, func(ctx context.Context) (client.NetworkDisconnectResult, error) {
+		return p.engine.NetworkDisconnect(ctx, networkID, client.NetworkDisconnectOptions{Container: containerID, Force: true})
+	})
+	if err != nil && !errdefs.IsNotFound(err) {
+		return engineFault(ctx, resource, "disconnect container "+name, err)
 	}
 	return nil
 }
@@ -180,7 +188,8 @@ func (p *Provider) reattach(ctx context.Context, t plan.Target, n network.Summar
 		if c.step() == "" {
 			names = aliases(c.Labels[activities.LabelResource], c.index())
 		}
-		if err := p.connect(ctx, t.Resource, n.ID, c.ID, names); err != nil {
+		j := joining{network: n.ID, id: c.ID, name: c.name(), aliases: names, guarded: len(c.securityGroups()) > 0, running: true}
+		if err := p.join(ctx, t.Resource, j); err != nil {
 			return err
 		}
 	}
@@ -188,11 +197,11 @@ func (p *Provider) reattach(ctx context.Context, t plan.Target, n network.Summar
 }
 
 // connect adds a container to a network; one that is there already is left.
-func (p *Provider) connect(ctx context.Context, resource, networkID, containerID string, aliases []string) error {
+func (p *Provider) connect(ctx context.Context, resource, networkID, containerID string, endpoint *network.EndpointSettings) error {
 	_, err := settle(ctx, func(ctx context.Context) (client.NetworkConnectResult, error) {
 		return p.engine.NetworkConnect(ctx, networkID, client.NetworkConnectOptions{
 			Container:      containerID,
-			EndpointConfig: &network.EndpointSettings{Aliases: aliases},
+			EndpointConfig: endpoint,
 		})
 	})
 	if err == nil || containsAny(err.Error(), "already exists in network", "is already connected") {

@@ -3,6 +3,7 @@ package docker
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"windlass/activities"
+	"windlass/activities/docker/packetfilter"
 	"windlass/plan"
 	"windlass/schemas"
 )
@@ -35,6 +37,14 @@ func (p *Provider) Observe(ctx context.Context, scope schemas.Scope) ([]plan.Obs
 	for _, v := range volumes {
 		found.object(v.Labels)
 		found.sighting(v.Labels).retained += retained(v.Labels)
+	}
+	groups, err := p.observeGroups(ctx, labels, containers)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range groups {
+		found.object(g.labels)
+		found.sighting(g.labels).changes = g.changes
 	}
 	steps, containers := separateSteps(containers)
 	replicas, err := p.observeReplicas(ctx, containers)
@@ -95,6 +105,13 @@ func (p *Provider) Scopes(ctx context.Context) ([]schemas.Scope, error) {
 	for _, v := range volumes {
 		note(v.Labels)
 	}
+	groups, err := p.groups()
+	if err != nil && !errors.Is(err, packetfilter.ErrNotPermitted) {
+		return nil, filterFault(ctx, "", err)
+	}
+	for _, g := range groups {
+		note(g.Labels)
+	}
 	return slices.Collect(maps.Keys(held)), nil
 }
 
@@ -136,6 +153,8 @@ type sighting struct {
 	// resource that has any, else the network or volume.
 	hashes  []string
 	objects int
+	// changes says in words what of a security group was changed by hand.
+	changes []string
 	// steps says in words which init steps are there.
 	steps []string
 	// retained are how many of the objects are to outlive their declaration.
@@ -153,12 +172,7 @@ func retained(labels map[string]string) int {
 func newObservation() *observation { return &observation{byTarget: map[plan.Target]*sighting{}} }
 
 func (o *observation) sighting(labels map[string]string) *sighting {
-	t := plan.Target{
-		Scope:    schemas.Scope{Environment: labels[activities.LabelEnvironment], Infrastructure: labels[activities.LabelInfrastructure]},
-		Resource: labels[activities.LabelResource],
-		Type:     schemas.ResourceType(labels[activities.LabelType]),
-		Provider: labels[activities.LabelProvider],
-	}
+	t := targetOf(labels)
 	s := o.byTarget[t]
 	if s == nil {
 		s = &sighting{observed: plan.Observed{Target: t, Revision: -1}}
@@ -273,5 +287,5 @@ func (s *sighting) troubles() []string {
 			reasons = append(reasons, fmt.Sprintf("replica %d is missing", index))
 		}
 	}
-	return append(reasons, s.steps...)
+	return slices.Concat(reasons, s.changes, s.steps)
 }

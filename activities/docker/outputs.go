@@ -12,7 +12,7 @@ import (
 // Outputs implements activities.Provider.
 func (p *Provider) Outputs(declared plan.Desired) (schemas.Outputs, error) {
 	switch declared.Type {
-	case schemas.TypeNetwork, schemas.TypeStorage:
+	case schemas.TypeNetwork, schemas.TypeStorage, schemas.TypeSecurityGroup:
 		return schemas.Outputs{"name": objectName(declared.Target)}, nil
 	case schemas.TypeCompute:
 		compute, err := decode[schemas.Compute](declared)
@@ -33,12 +33,12 @@ func (p *Provider) Outputs(declared plan.Desired) (schemas.Outputs, error) {
 	default:
 		return nil, &activities.Fault{Kind: activities.Invalid, Resource: declared.Resource, Field: "type",
 			Message: fmt.Sprintf("the Docker provider has no type %q", declared.Type),
-			Hint:    "use Network, Storage, Compute or Database"}
+			Hint:    "use Network, Storage, Compute, Database or SecurityGroup"}
 	}
 }
 
 // decode reads the properties of a resource.
-func decode[T schemas.Network | schemas.Storage | schemas.Compute | schemas.Database](d plan.Desired) (T, error) {
+func decode[T schemas.Network | schemas.Storage | schemas.Compute | schemas.Database | schemas.SecurityGroup](d plan.Desired) (T, error) {
 	v, err := schemas.Decode[T](d.Declaration())
 	if err != nil {
 		return v, &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: "properties", Message: err.Error(), Err: err}

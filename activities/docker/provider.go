@@ -15,6 +15,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"windlass/activities"
+	"windlass/activities/docker/packetfilter"
 	"windlass/plan"
 	"windlass/schemas"
 )
@@ -60,7 +61,11 @@ type Provider struct {
 	engine    *client.Client
 	slots     chan struct{}
 	locks     *locks
-	logger    *slog.Logger
+	addresses *fixedAddresses
+	filter    *packetfilter.Table
+	// bridgeSetting is the file of that name; another one in tests.
+	bridgeSetting string
+	logger        *slog.Logger
 }
 
 // New returns a provider that must be closed. It does not contact the engine: one
@@ -87,12 +92,15 @@ func New(c Config) (*Provider, error) {
 		return nil, fmt.Errorf("docker provider %s: host %q: %w", c.Name, c.Host, err)
 	}
 	return &Provider{
-		name:      c.Name,
-		databases: newDatabaseEngines(c),
-		engine:    engine,
-		slots:     make(chan struct{}, c.Parallelism),
-		locks:     newLocks(),
-		logger:    c.Logger.With("provider", c.Name),
+		name:          c.Name,
+		databases:     newDatabaseEngines(c),
+		engine:        engine,
+		slots:         make(chan struct{}, c.Parallelism),
+		locks:         newLocks(),
+		addresses:     newFixedAddresses(),
+		filter:        packetfilter.New(c.Name),
+		bridgeSetting: bridgeSetting,
+		logger:        c.Logger.With("provider", c.Name),
 	}, nil
 }
 
@@ -141,6 +149,8 @@ func (p *Provider) Apply(ctx context.Context, desired plan.Desired, secrets acti
 		err = p.applyCompute(ctx, desired, outputs, secrets, say)
 	case schemas.TypeDatabase:
 		err = p.applyDatabase(ctx, desired, outputs, secrets, say)
+	case schemas.TypeSecurityGroup:
+		err = p.applySecurityGroup(ctx, desired, outputs, say)
 	}
 	if err != nil {
 		return nil, err

@@ -2,10 +2,13 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"windlass/activities"
@@ -23,8 +26,10 @@ type replica struct {
 	index    int
 	// leftovers are containers of init steps that an earlier call did not remove.
 	leftovers []listed
-	secrets   activities.Secrets
-	say       activities.Progress
+	// avoid are addresses that turned out to be taken.
+	avoid   map[netip.Addr]bool
+	secrets activities.Secrets
+	say     activities.Progress
 }
 
 // apply leaves one container for the index: the declared one, ready. The new
@@ -129,8 +134,8 @@ func (r *replica) adopt(ctx context.Context, id string) (bool, error) {
 		}
 		defer release()
 		err = r.start(ctx, id)
-		if activities.IsKind(err, activities.NotFound) || activities.IsKind(err, activities.Invalid) {
-			// What it was made with, such as its network, is gone.
+		if errors.Is(err, errAddressTaken) || activities.IsKind(err, activities.NotFound) || activities.IsKind(err, activities.Invalid) {
+			// What it was made with, such as its network or address, is gone.
 			return false, nil
 		}
 		return true, err
@@ -148,24 +153,56 @@ func (r *replica) discard(ctx context.Context, id string) error {
 // make creates and starts the declared container. One that a lost answer left
 // behind is adopted.
 func (r *replica) make(ctx context.Context) (string, error) {
-	w, p := r.workload, r.provider
 	if err := r.runSteps(ctx); err != nil {
 		return "", err
 	}
-	release, err := p.slot(ctx, r.title(), r.say)
+	release, err := r.provider.slot(ctx, r.title(), r.say)
 	if err != nil {
 		return "", err
 	}
 	defer release()
-	r.say(fmt.Sprintf("creating %s", r.title()))
-	options := w.create(r.index)
+	for {
+		r.say(fmt.Sprintf("creating %s", r.title()))
+		id, err := r.create(ctx)
+		if err == nil {
+			err = r.begin(ctx, id)
+		}
+		if !errors.Is(err, errAddressTaken) {
+			return id, err
+		}
+		r.say("an address of " + r.title() + " is taken by something else")
+		if err := r.giveUpAddresses(ctx, id); err != nil {
+			return "", err
+		}
+	}
+}
+
+// create creates the declared container and returns its id.
+func (r *replica) create(ctx context.Context) (string, error) {
+	w, p := r.workload, r.provider
+	var address netip.Addr
+	if len(w.networks) > 0 {
+		chosen, release, err := p.chooseAddress(ctx, w.desired.Resource, w.networks[0], w.containerName(r.index), r.avoid)
+		defer release()
+		if err == nil && w.guarded() {
+			err = p.requireFixed(w.desired.Resource, w.networks[0], chosen)
+		}
+		if activities.IsKind(err, activities.NotFound) {
+			return "", r.missingNetwork(0, err)
+		}
+		if err != nil {
+			return "", err
+		}
+		address = chosen
+	}
+	options := w.create(r.index, address)
 	for {
 		made, err := settle(ctx, func(ctx context.Context) (client.ContainerCreateResult, error) {
 			return p.engine.ContainerCreate(ctx, options)
 		})
 		if err == nil {
 			p.logger.Info("created container", "container", options.Name, "image", options.Config.Image)
-			return made.ID, r.begin(ctx, made.ID)
+			return made.ID, nil
 		}
 		if !errdefs.IsConflict(err) && !containsAny(err.Error(), "is already in use by") {
 			return "", r.createFault(ctx, err)
@@ -177,13 +214,31 @@ func (r *replica) make(ctx context.Context) (string, error) {
 		case found != nil && (!owned(found.Config.Labels, w.desired.Target) || found.Config.Labels[activities.LabelSpec] != w.desired.SpecHash):
 			return "", foreign(w.desired.Resource, "container", options.Name)
 		case found != nil && found.State.Status != container.StateRemoving && found.State.Status != container.StateDead:
-			return found.ID, r.begin(ctx, found.ID)
+			return found.ID, nil
 		}
 		r.say("waiting until the former " + r.title() + " is removed")
 		if err := pause(ctx, releaseInterval, w.desired.Resource); err != nil {
 			return "", err
 		}
 	}
+}
+
+// giveUpAddresses removes a container that cannot have its addresses, so that the
+// next one gets others.
+func (r *replica) giveUpAddresses(ctx context.Context, id string) error {
+	c, err := r.provider.inspect(ctx, r.workload.desired.Resource, id)
+	if err != nil {
+		return err
+	}
+	if r.avoid == nil {
+		r.avoid = map[netip.Addr]bool{}
+	}
+	if c != nil && c.NetworkSettings != nil {
+		for _, e := range c.NetworkSettings.Networks {
+			r.avoid[fixedAddress(e)] = true
+		}
+	}
+	return r.discard(ctx, id)
 }
 
 // begin starts a container that was just made. Its init steps are kept until then:
@@ -198,9 +253,16 @@ func (r *replica) begin(ctx context.Context, id string) error {
 // start joins the container to its networks and starts it.
 func (r *replica) start(ctx context.Context, id string) error {
 	w, p := r.workload, r.provider
+	joined, err := r.joined(ctx, id)
+	if err != nil {
+		return err
+	}
 	for i := 1; i < len(w.networks); i++ {
 		name := w.networks[i]
-		err := p.connect(ctx, w.desired.Resource, name, id, w.networkAliases(name, r.index))
+		if joined[name] != nil {
+			continue // connected again, it would get another address
+		}
+		err := p.join(ctx, w.desired.Resource, r.joining(name, id))
 		if activities.IsKind(err, activities.NotFound) || err != nil && noNetwork.MatchString(err.Error()) {
 			return r.missingNetwork(i, err)
 		}
@@ -208,14 +270,38 @@ func (r *replica) start(ctx context.Context, id string) error {
 			return err
 		}
 	}
+	if err := p.guard(ctx, w.desired.Resource, w.guarded()); err != nil {
+		return err
+	}
 	r.say("starting " + r.title())
-	_, err := settle(ctx, func(ctx context.Context) (client.ContainerStartResult, error) {
+	_, err = settle(ctx, func(ctx context.Context) (client.ContainerStartResult, error) {
 		return p.engine.ContainerStart(ctx, id, client.ContainerStartOptions{})
 	})
+	if err != nil && addressTaken.MatchString(err.Error()) {
+		return errAddressTaken
+	}
 	if err != nil {
 		return r.startFault(ctx, err)
 	}
 	return nil
+}
+
+// joined are the networks that a container is on. Nobody asks the engine where it
+// was given all of them when it was created.
+func (r *replica) joined(ctx context.Context, id string) (map[string]*network.EndpointSettings, error) {
+	if len(r.workload.networks) <= 1 {
+		return nil, nil
+	}
+	c, err := r.provider.inspect(ctx, r.workload.desired.Resource, id)
+	if err != nil || c == nil || c.NetworkSettings == nil {
+		return nil, err
+	}
+	return c.NetworkSettings.Networks, nil
+}
+
+func (r *replica) joining(name, id string) joining {
+	w := r.workload
+	return joining{network: name, id: id, name: w.containerName(r.index), aliases: w.networkAliases(name, r.index), guarded: w.guarded()}
 }
 
 // title names the replica in messages to people.

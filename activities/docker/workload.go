@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -51,8 +52,20 @@ type workload struct {
 	host   *container.HostConfig
 }
 
-// create is what the engine is asked for one replica.
-func (w *workload) create(index int) client.ContainerCreateOptions {
+// attach makes the containers members of security groups, given by their names.
+func (w *workload) attach(groups []string) {
+	if len(groups) > 0 {
+		w.config.Labels[activities.LabelSecurityGroups] = strings.Join(groups, ",")
+	}
+}
+
+// guarded says that the containers have security groups, and so may not start
+// before the packet filter knows them.
+func (w *workload) guarded() bool { return w.config.Labels[activities.LabelSecurityGroups] != "" }
+
+// create is what the engine is asked for one replica with that address on its first
+// network, if it is to keep one.
+func (w *workload) create(index int, address netip.Addr) client.ContainerCreateOptions {
 	config := *w.config
 	config.Labels = maps.Clone(w.config.Labels)
 	config.Labels[activities.LabelReplica] = strconv.Itoa(index)
@@ -63,7 +76,7 @@ func (w *workload) create(index int) client.ContainerCreateOptions {
 	// others are connected before the start.
 	if len(w.networks) > 0 {
 		options.NetworkingConfig = &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
-			w.networks[0]: {Aliases: w.networkAliases(w.networks[0], index)},
+			w.networks[0]: endpointSettings(w.networkAliases(w.networks[0], index), address),
 		}}
 	}
 	return options
@@ -87,11 +100,14 @@ func aliases(resource string, index int) []string {
 // networkAliases are the aliases on a network. The engine refuses them on the
 // networks that it brings itself; an init step is found by nobody.
 func (w *workload) networkAliases(name string, index int) []string {
-	if w.step != "" || slices.Contains([]string{network.NetworkBridge, network.NetworkHost, network.NetworkNone, network.NetworkDefault}, name) {
+	if w.step != "" || slices.Contains(engineNetworks, name) {
 		return nil
 	}
 	return aliases(w.desired.Resource, index)
 }
+
+// engineNetworks are those that the engine brings itself.
+var engineNetworks = []string{network.NetworkBridge, network.NetworkHost, network.NetworkNone, network.NetworkDefault}
 
 // newWorkload fills in what does not depend on the type of the resource.
 func newWorkload(d plan.Desired, outputs schemas.Outputs, replicas int, networks []string, requirements schemas.Requirements, restart schemas.RestartPolicy, grace time.Duration) (*workload, error) {
