@@ -305,9 +305,8 @@ func TestWhereNothingCanBeGuardedAFaultSaysWhy(t *testing.T) {
 	web := l.group("web", allow8080())
 
 	t.Run("a network without a declared subnet", func(t *testing.T) {
-		d := l.listener("server", "web")
 		free := l.applied(l.declare("free", schemas.TypeNetwork, schemas.Network{}))["name"]
-		d = l.member("server", schemas.Compute{Networks: []string{free}, SecurityGroups: []string{"web"}})
+		d := l.member("server", schemas.Compute{Networks: []string{free}, SecurityGroups: []string{"web"}})
 		require.Contains(t, l.fault(d, activities.Invalid).Message, free)
 	})
 	t.Run("a kernel that does not filter bridges", func(t *testing.T) {

@@ -12,7 +12,12 @@ import (
 )
 
 // everyType declares one resource of each type, and of each engine of databases.
-const everyType = `    - {name: net, type: Network}
+const everyType = `    - {name: net, type: Network, properties: {subnet: 10.79.0.0/24}}
+    - name: guard
+      type: SecurityGroup
+      properties:
+        ingress: [{protocol: TCP, fromPort: 8080, sources: [{resource: web}]}]
+        egress: [{protocol: TCP, fromPort: 5432, targets: [{resource: db}]}]
     - {name: data, type: Storage}
     - {name: cache, type: Database, properties: {engine: redis, version: "7", networks: ["${net.name}"]}}
     - {name: db, type: Database, properties: {engine: postgres, version: "15", networks: ["${net.name}"]}}
@@ -26,6 +31,7 @@ const everyType = `    - {name: net, type: Network}
       properties:
         image: windlass.local/fixture:1
         networks: ["${net.name}"]
+        securityGroups: ["${guard.name}"]
         volumes: [{source: "${data.name}", mountPath: /data}]
         initSteps: [{name: wait, args: [sleep, 10ms]}]
         environment: {CACHE_URL: "${cache.url}", DATABASE_URL: "${db.url}"}
