@@ -77,6 +77,13 @@ func TestWhatIsDeployedIsAsDeclaredAlsoAfterARestart(t *testing.T) {
 	w.redirect(t)
 	w.startWorker(t)
 	requireNoMoves()
+
+	// Security groups are in the kernel, where nothing else of the test cleans up.
+	for scope := range requests {
+		w.destroy(t, scope)
+		w.requireEnd(t, scope, 2, schemas.StatusDeploymentSucceeded)
+		requireObjects(t, scope.Environment)
+	}
 }
 
 // examples are the documents among the examples.
