@@ -65,7 +65,7 @@ func TestAReplicaThatFailsIsReportedWithEvidence(t *testing.T) {
 			message: "ended with exit code 7", states: []plan.ContainerState{plan.ContainerExited}, code: 7, logs: "line 11\nline 12"},
 		"an end with success before it was healthy": {args: []string{"exit", "0"}, health: quickHTTP(), policy: schemas.RestartOnFailure,
 			message: "ended with exit code 0 before it was healthy", states: []plan.ContainerState{plan.ContainerExited}, code: 0},
-		"restarts without end": {args: []string{"exit", "3", "1"}, health: &schemas.Health{HTTP: &schemas.HTTPCheck{Port: 8080}}, message: "was restarted 3 times", code: 3,
+		"restarts without end": {args: []string{"exit", "3", "1"}, health: &schemas.Health{HTTP: &schemas.HTTPCheck{Port: 8080}}, message: "times and did not become healthy; it ended with exit code 3", code: 3,
 			states: []plan.ContainerState{plan.ContainerRestarting}, logs: "line 1"},
 		"too little memory": {args: []string{"-allocate-mib", "64"}, health: quickHTTP(), policy: schemas.RestartNever, memory: "16Mi",
 			message: "ended with exit code 137", states: []plan.ContainerState{plan.ContainerExited}, code: 137, oom: true},

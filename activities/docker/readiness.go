@@ -115,7 +115,11 @@ func (w *wait) step(ctx context.Context, c *container.InspectResponse) (ready bo
 		if state == plan.ContainerRunning && time.Since(w.hopelessSince) < revival {
 			return false, nil
 		}
-		return false, w.fault(ctx, c, fmt.Sprintf("%s was restarted %d times and did not become healthy", w.title(), restarts), "")
+		message := fmt.Sprintf("%s was restarted %d times and did not become healthy", w.title(), restarts)
+		if state != plan.ContainerRunning {
+			message += fmt.Sprintf("; it ended with exit code %d", c.State.ExitCode)
+		}
+		return false, w.fault(ctx, c, message, "")
 	}
 	if state != plan.ContainerExited && state != plan.ContainerStopped {
 		w.exitedSince = time.Time{}
