@@ -62,7 +62,8 @@ func (r *Records) Apply(ctx context.Context, batch ...schemas.Event) error {
 		return err
 	}
 	for _, e := range batch {
-		if e.Type == schemas.StatusDeploymentSucceeded {
+		// One that left something out says nothing of what it left out.
+		if e.Type == schemas.StatusDeploymentSucceeded && !e.Deployment.Partial && len(e.Deployment.Skipped) == 0 {
 			if err := r.forgetDrifted(ctx, e); err != nil {
 				return err
 			}

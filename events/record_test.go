@@ -194,7 +194,9 @@ func TestWhatWasGoneBeforeADeploymentIsForgotten(t *testing.T) {
 		apply(e) // copies of what is older change nothing
 	}
 	require.Len(t, record(), 1)
-	destroyed := deploymentEvent(schemas.StatusDeploymentSucceeded, 1, schemas.DeploymentStatus{Revision: 2, Destroy: true, Final: true})
+	apply(deploymentEvent(schemas.StatusDeploymentSucceeded, 1, schemas.DeploymentStatus{Revision: 2, Partial: true, Final: true}))
+	require.Len(t, record(), 1, "a deployment of a part says nothing of the rest")
+	destroyed := deploymentEvent(schemas.StatusDeploymentSucceeded, 1, schemas.DeploymentStatus{Revision: 3, Destroy: true, Final: true})
 	apply(destroyed)
 	require.Empty(t, record())
 }
