@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"windlass/schemas"
+	"windlass/schemas/quantity"
 )
 
 // Target is the identity of one resource.
@@ -71,7 +72,7 @@ type Observed struct {
 	// Retained says that all that is there is to outlive its declaration.
 	Retained bool `json:"retained,omitempty"`
 	// DeleteTimeout bounds the deletion; 0 is without limit.
-	DeleteTimeout schemas.Duration `json:"deleteTimeout,omitempty"`
+	DeleteTimeout quantity.Duration `json:"deleteTimeout,omitempty"`
 	// Protected says that it may be neither deleted nor replaced.
 	Protected bool `json:"protected,omitempty"`
 	// Replicas are the containers of a Compute or Database, by index and name.

@@ -1,5 +1,7 @@
 package schemas
 
+import "windlass/schemas/quantity"
+
 // Compute is a set of equal containers, its replicas.
 type Compute struct {
 	// Image is the image reference, with tag or digest.
@@ -36,7 +38,7 @@ type Compute struct {
 	// Health says when a replica is healthy.
 	Health *Health `json:"health,omitempty"`
 	// StopGracePeriod lies between SIGTERM and SIGKILL; the default is 10s.
-	StopGracePeriod *Duration `json:"stopGracePeriod,omitempty"`
+	StopGracePeriod *quantity.Duration `json:"stopGracePeriod,omitempty"`
 	// RestartPolicy is what the engine does when a replica ends: Always, OnFailure or
 	// Never. The default is Always; with EndStateCompleted it is Never, and nothing else.
 	RestartPolicy RestartPolicy `json:"restartPolicy,omitempty"`
@@ -72,11 +74,11 @@ type VolumeMount struct {
 // Requirements bound what one container may use. Empty means unbounded.
 type Requirements struct {
 	// CPULimit and CPURequest are in cores ("0.5") or thousandths ("500m").
-	CPULimit   CPU `json:"cpuLimit,omitempty"`
-	CPURequest CPU `json:"cpuRequest,omitempty"`
+	CPULimit   quantity.CPU `json:"cpuLimit,omitempty"`
+	CPURequest quantity.CPU `json:"cpuRequest,omitempty"`
 	// MemoryLimit and MemoryRequest are in bytes, with Ki, Mi, Gi or k, M, G.
-	MemoryLimit   Memory `json:"memoryLimit,omitempty"`
-	MemoryRequest Memory `json:"memoryRequest,omitempty"`
+	MemoryLimit   quantity.Memory `json:"memoryLimit,omitempty"`
+	MemoryRequest quantity.Memory `json:"memoryRequest,omitempty"`
 }
 
 // EndState is what a replica must reach before its Compute is ready.

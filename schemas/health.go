@@ -1,6 +1,10 @@
 package schemas
 
-import "time"
+import (
+	"time"
+
+	"windlass/schemas/quantity"
+)
 
 // Health is a check that decides whether a replica can serve. Exactly one of
 // HTTP, TCP and Exec is set.
@@ -9,12 +13,12 @@ type Health struct {
 	TCP  *TCPCheck  `json:"tcp,omitempty"`
 	Exec *ExecCheck `json:"exec,omitempty"`
 	// Interval lies between two checks; the default is 2s.
-	Interval *Duration `json:"interval,omitempty"`
+	Interval *quantity.Duration `json:"interval,omitempty"`
 	// Timeout bounds one check; the default is 2s.
-	Timeout *Duration `json:"timeout,omitempty"`
+	Timeout *quantity.Duration `json:"timeout,omitempty"`
 	// StartPeriod is how long a new replica may fail its checks before failures
 	// count; the default is 30s.
-	StartPeriod *Duration `json:"startPeriod,omitempty"`
+	StartPeriod *quantity.Duration `json:"startPeriod,omitempty"`
 	// HealthyThreshold is how many checks in a row must pass; the default is 1.
 	HealthyThreshold int `json:"healthyThreshold,omitempty"`
 	// UnhealthyThreshold is how many checks in a row must fail; the default is 3.
@@ -39,10 +43,10 @@ type ExecCheck struct {
 }
 
 var (
-	defaultStopGracePeriod = Duration(10 * time.Second)
-	defaultCheckInterval   = Duration(2 * time.Second)
-	defaultCheckTimeout    = Duration(2 * time.Second)
-	defaultStartPeriod     = Duration(30 * time.Second)
+	defaultStopGracePeriod = quantity.Duration(10 * time.Second)
+	defaultCheckInterval   = quantity.Duration(2 * time.Second)
+	defaultCheckTimeout    = quantity.Duration(2 * time.Second)
+	defaultStartPeriod     = quantity.Duration(30 * time.Second)
 )
 
 // WithDefaults returns a copy in which every optional field has its value.

@@ -3,6 +3,8 @@ package schemas
 import (
 	"encoding/json"
 	"fmt"
+
+	"windlass/schemas/quantity"
 )
 
 // Network is a private network of one engine, on which resources find each other by name.
@@ -60,9 +62,9 @@ type Database struct {
 	// Retention is as in Storage, of the volume with the data.
 	Retention Retention `json:"retention,omitempty"`
 	// StartPeriod is how long the server has until it must accept queries; the default is 60s.
-	StartPeriod *Duration `json:"startPeriod,omitempty"`
+	StartPeriod *quantity.Duration `json:"startPeriod,omitempty"`
 	// StopGracePeriod lies between the stop signal and SIGKILL; the default is 30s.
-	StopGracePeriod *Duration `json:"stopGracePeriod,omitempty"`
+	StopGracePeriod *quantity.Duration `json:"stopGracePeriod,omitempty"`
 	// PullPolicy and RegistryCredentials are as in Compute.
 	PullPolicy          PullPolicy           `json:"pullPolicy,omitempty"`
 	RegistryCredentials *RegistryCredentials `json:"registryCredentials,omitempty"`

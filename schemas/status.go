@@ -3,6 +3,8 @@ package schemas
 import (
 	"strings"
 	"time"
+
+	"windlass/schemas/quantity"
 )
 
 // The types of status event. Each is published on a subject that repeats
@@ -102,7 +104,7 @@ type Operation struct {
 	// DependsOn are ids of operations that must be done first.
 	DependsOn []string `json:"dependsOn,omitempty"`
 	// Timeout bounds the operation; 0 is without limit.
-	Timeout Duration `json:"timeout,omitempty"`
+	Timeout quantity.Duration `json:"timeout,omitempty"`
 	// Cause says in words why the operation is there.
 	Cause string `json:"cause"`
 	// Changes are the fields that an update changes, in the answer to a question

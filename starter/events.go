@@ -13,6 +13,7 @@ import (
 
 	"windlass/events"
 	"windlass/schemas"
+	"windlass/schemas/quantity"
 )
 
 // quiet is how long a reading of stored events waits for one that does not come:
@@ -176,7 +177,7 @@ func (a *app) eventDisplay() display {
 
 // parseSince reads a time, or how long ago it was.
 func parseSince(text string, now time.Time) (time.Time, error) {
-	if d, err := schemas.ParseDuration(text); err == nil {
+	if d, err := quantity.ParseDuration(text); err == nil {
 		return now.Add(-time.Duration(d)), nil
 	}
 	if moment, err := time.Parse(time.RFC3339, text); err == nil {

@@ -10,6 +10,7 @@ import (
 
 	"windlass/activities"
 	"windlass/schemas"
+	"windlass/schemas/quantity"
 )
 
 // creates are operations that make n Networks.
@@ -81,7 +82,7 @@ func TestWhatFailsInABatchFailsAlone(t *testing.T) {
 func TestAnOperationWithATimeoutIsInNoBatch(t *testing.T) {
 	w := newWorld(t)
 	operations := creates(300)
-	operations[150].Timeout = schemas.Duration(time.Minute)
+	operations[150].Timeout = quantity.Duration(time.Minute)
 	w.plans[2] = planOf(schemas.OnFailureKeep, operations...)
 	require.NoError(t, w.deploy(0))
 	for _, batch := range w.batches {

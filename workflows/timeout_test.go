@@ -9,12 +9,13 @@ import (
 
 	"windlass/activities"
 	"windlass/schemas"
+	"windlass/schemas/quantity"
 )
 
 func TestAnOperationThatTakesLongerThanItsTimeoutFails(t *testing.T) {
 	w := newWorld(t)
 	o := create("web")
-	o.Timeout = schemas.Duration(time.Minute)
+	o.Timeout = quantity.Duration(time.Minute)
 	w.plans[2] = activities.PlanOutput{Operations: []schemas.Operation{o}, OnFailure: schemas.OnFailureKeep}
 	w.apply = func(context.Context, activities.ApplyInput) error {
 		return fault(activities.Unavailable, "web", "the engine does not answer")

@@ -15,6 +15,7 @@ import (
 	"windlass/activities"
 	"windlass/plan"
 	"windlass/schemas"
+	"windlass/schemas/quantity"
 )
 
 const (
@@ -133,8 +134,8 @@ func (p *Provider) databaseWorkload(d plan.Desired, outputs schemas.Outputs, sec
 	if err := w.hold([]mount.Mount{data}, nil); err != nil {
 		return nil, err
 	}
-	interval, timeout := schemas.Duration(databaseInterval), schemas.Duration(databaseTimeout)
-	start := schemas.Duration(period(declared.StartPeriod, databaseStartPeriod))
+	interval, timeout := quantity.Duration(databaseInterval), quantity.Duration(databaseTimeout)
+	start := quantity.Duration(period(declared.StartPeriod, databaseStartPeriod))
 	// What Observe can do without the password is to see whether the port answers.
 	health := schemas.Health{TCP: &schemas.TCPCheck{Port: engine.port()}, Interval: &interval, Timeout: &timeout, StartPeriod: &start}.WithDefaults()
 	return w, w.watch(&health, func() probe { return engine.probe(a) })
@@ -148,7 +149,7 @@ func imageOf(template, version string) string {
 	return strings.ReplaceAll(template, "{version}", version)
 }
 
-func period(declared *schemas.Duration, otherwise time.Duration) time.Duration {
+func period(declared *quantity.Duration, otherwise time.Duration) time.Duration {
 	if declared == nil {
 		return otherwise
 	}

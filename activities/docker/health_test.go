@@ -10,6 +10,7 @@ import (
 	"windlass/activities"
 	"windlass/plan"
 	"windlass/schemas"
+	"windlass/schemas/quantity"
 )
 
 func TestAReplicaIsReadyOnceItsCheckPasses(t *testing.T) {
@@ -45,7 +46,7 @@ func TestAReplicaThatFailsIsReportedWithEvidence(t *testing.T) {
 		args    []string
 		health  *schemas.Health
 		policy  schemas.RestartPolicy
-		memory  schemas.Memory
+		memory  quantity.Memory
 		message string
 		field   string
 		// What the evidence must say.

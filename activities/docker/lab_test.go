@@ -20,6 +20,7 @@ import (
 	"windlass/dev/images"
 	"windlass/plan"
 	"windlass/schemas"
+	"windlass/schemas/quantity"
 )
 
 func TestMain(m *testing.M) {
@@ -232,8 +233,8 @@ func (s *transcript) String() string {
 	return strings.Join(s.lines, "\n")
 }
 
-func duration(d time.Duration) *schemas.Duration {
-	v := schemas.Duration(d)
+func duration(d time.Duration) *quantity.Duration {
+	v := quantity.Duration(d)
 	return &v
 }
 

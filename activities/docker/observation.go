@@ -20,6 +20,7 @@ import (
 	"windlass/activities/docker/packetfilter"
 	"windlass/plan"
 	"windlass/schemas"
+	"windlass/schemas/quantity"
 )
 
 // Observe implements activities.Provider. It returns one entry per resource,
@@ -191,7 +192,7 @@ func (s *sighting) describe(labels map[string]string) {
 	s.observed.Protected = s.observed.Protected || labels[activities.LabelProtect] == "true"
 	// A bound that cannot be read is none.
 	bound, _ := time.ParseDuration(labels[activities.LabelDeleteTimeout])
-	s.observed.DeleteTimeout = schemas.Duration(bound)
+	s.observed.DeleteTimeout = quantity.Duration(bound)
 	s.observed.DependsOn = separated(labels[activities.LabelDependsOn])
 	s.declared, _ = strconv.Atoi(labels[activities.LabelReplicas]) // Missing on what has no replicas.
 	s.observed.Properties = json.RawMessage(labels[activities.LabelProperties])

@@ -1,4 +1,5 @@
-package schemas
+// Package quantity holds amounts as people write them: durations, processor time and memory.
+package quantity
 
 import (
 	"encoding/json"
