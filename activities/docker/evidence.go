@@ -26,8 +26,13 @@ const (
 	maxHealthText = 500
 )
 
+// killed is the exit code of a container that SIGKILL ended, which the kernel sends
+// for want of memory.
+const killed = 137
+
 // The engine learns of the end of a container and of its want of memory from two
-// events, in either order; memoryPatience bounds the wait for the second.
+// events, in either order; memoryPatience bounds the wait for the second, which it
+// loses when the container's control group is gone before it looks.
 const (
 	memoryPatience = time.Second
 	memoryInterval = 50 * time.Millisecond
@@ -35,7 +40,6 @@ const (
 
 // settled is the container once the engine knows whether want of memory ended it.
 func (p *Provider) settled(ctx context.Context, c *container.InspectResponse, w *workload) *container.InspectResponse {
-	const killed = 137 // by SIGKILL, which the kernel sends then
 	for waited := time.Duration(0); waited < memoryPatience; waited += memoryInterval {
 		if w.host.Memory == 0 || c.State.Running || c.State.ExitCode != killed || c.State.OOMKilled {
 			return c

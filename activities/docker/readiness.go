@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/docker/go-units"
 	"github.com/moby/moby/api/types/container"
 
 	"windlass/activities"
@@ -117,7 +118,7 @@ func (w *wait) step(ctx context.Context, c *container.InspectResponse) (ready bo
 		}
 		message := fmt.Sprintf("%s was restarted %d times and did not become healthy", w.title(), restarts)
 		if state != plan.ContainerRunning {
-			message += fmt.Sprintf("; it ended with exit code %d", c.State.ExitCode)
+			message += "; it " + w.end(c.State.ExitCode)
 		}
 		return false, w.fault(ctx, c, message, "")
 	}
@@ -139,7 +140,7 @@ func (w *wait) step(ctx context.Context, c *container.InspectResponse) (ready bo
 		}
 	case plan.ContainerRestarting:
 		if w.workload.health == nil && c.State.ExitCode != 0 {
-			return false, w.fault(ctx, c, fmt.Sprintf("%s ended with exit code %d", w.title(), c.State.ExitCode), "")
+			return false, w.fault(ctx, c, w.title()+" "+w.end(c.State.ExitCode), "")
 		}
 		w.passes, w.detail = 0, fmt.Sprintf("the engine restarts it after exit code %d", c.State.ExitCode)
 	case plan.ContainerExited, plan.ContainerStopped:
@@ -162,13 +163,13 @@ func (w *wait) ended(ctx context.Context, c *container.InspectResponse) (ready b
 	case w.workload.health == nil && final && code == 0:
 		return true, nil
 	case w.workload.health == nil:
-		return false, w.fault(ctx, c, fmt.Sprintf("%s ended with exit code %d", w.title(), code), "")
+		return false, w.fault(ctx, c, w.title()+" "+w.end(code), "")
 	case final:
-		return false, w.fault(ctx, c, fmt.Sprintf("%s ended with exit code %d before it was healthy", w.title(), code), "")
+		return false, w.fault(ctx, c, fmt.Sprintf("%s %s before it was healthy", w.title(), w.end(code)), "")
 	case w.exitedSince.IsZero():
 		w.exitedSince = time.Now()
 	case time.Since(w.exitedSince) > revival:
-		return false, w.fault(ctx, c, fmt.Sprintf("%s ended with exit code %d before it was healthy, and the engine did not restart it", w.title(), code), "")
+		return false, w.fault(ctx, c, fmt.Sprintf("%s %s before it was healthy, and the engine did not restart it", w.title(), w.end(code)), "")
 	}
 	w.passes, w.detail = 0, fmt.Sprintf("it ended with exit code %d", code)
 	return false, nil
@@ -212,6 +213,16 @@ func (w *wait) check(ctx context.Context, c *container.InspectResponse) (ready b
 		w.gap = interval
 	}
 	return false, nil
+}
+
+// end tells how a container ended. An engine that is busy can miss that want of
+// memory was the reason, so that a limit is named wherever it may have been.
+func (w *wait) end(code int) string {
+	text := fmt.Sprintf("ended with exit code %d", code)
+	if limit := w.workload.host.Memory; code == killed && limit > 0 {
+		text += fmt.Sprintf(" (SIGKILL, as when it needs more than its memory limit of %s)", units.BytesSize(float64(limit)))
+	}
+	return text
 }
 
 // fault is the Fault of a replica that is given up, with what was found at it.
