@@ -23,6 +23,7 @@ const (
 	TypeStorage       ResourceType = "Storage"
 	TypeCompute       ResourceType = "Compute"
 	TypeDatabase      ResourceType = "Database"
+	TypeLoadBalancer  ResourceType = "LoadBalancer"
 	TypeSecurityGroup ResourceType = "SecurityGroup"
 )
 
@@ -101,7 +102,7 @@ type Resource struct {
 	// Timeouts bound the operations on the resource, retries included.
 	Timeouts Timeouts `json:"timeouts,omitzero"`
 	// Properties is the object of the resource's type: Network, Storage, Compute,
-	// Database or SecurityGroup of this package.
+	// Database, LoadBalancer or SecurityGroup of this package.
 	Properties json.RawMessage `json:"properties,omitempty"`
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 )
 
 // securityGroup checks the rules of a group.
@@ -53,7 +52,7 @@ func (v *validation) peer(path string, r *Resource, p Peer) {
 		v.subnet(path+".cidr", p.CIDR)
 	case p.Group != "":
 		v.named(path+".group", r, p.Group, TypeSecurityGroup)
-	case v.named(path+".resource", r, p.Resource, TypeCompute, TypeDatabase):
+	case v.named(path+".resource", r, p.Resource, TypeCompute, TypeDatabase, TypeLoadBalancer):
 		if reason := v.unfixed(v.byName[p.Resource]); reason != "" {
 			v.fault(path+".resource", fmt.Sprintf("%q is named by a security group, and so needs addresses that stay, but %s", p.Resource, reason))
 		}
@@ -81,11 +80,15 @@ func (v *validation) named(path string, r *Resource, name string, types ...Resou
 	}
 	switch {
 	case !slices.Contains(types, target.Type):
-		accepted := make([]string, len(types))
-		for n, t := range types {
-			accepted[n] = string(t)
+		accepted := string(types[0])
+		for n, t := range types[1:] {
+			joint := ", "
+			if n == len(types)-2 {
+				joint = " or "
+			}
+			accepted += joint + string(t)
 		}
-		v.fault(path, fmt.Sprintf("%q is a %s; a %s is expected", name, target.Type, strings.Join(accepted, " or ")))
+		v.fault(path, fmt.Sprintf("%q is a %s; a %s is expected", name, target.Type, accepted))
 	case target.Provider != r.Provider:
 		v.fault(path, fmt.Sprintf("%q is of provider %s, but the group is of provider %s; both have to be of one provider", name, target.Provider, r.Provider))
 	default:
@@ -94,7 +97,7 @@ func (v *validation) named(path string, r *Resource, name string, types ...Resou
 	return false
 }
 
-// guard checks the groups of a Compute or Database and what they need of it.
+// guard checks the groups of a resource and what they need of it.
 func (v *validation) guard(index int, r *Resource, groups, networks []string) {
 	for n, text := range groups {
 		path := elementPath(v.path(index, "properties.securityGroups"), n)
@@ -120,15 +123,24 @@ func (v *validation) guard(index int, r *Resource, groups, networks []string) {
 // referred is the resource that a text refers to with its name output; the flag is
 // false when the text is no such reference and nothing else.
 func (v *validation) referred(text string) (*Resource, bool) {
-	references, err := References(text)
-	if err != nil || len(references) != 1 || references[0].String() != text || references[0].Name != "name" {
+	name, ok := nameReference(text)
+	if !ok {
 		return nil, false
 	}
-	return v.byName[references[0].Namespace], true
+	return v.byName[name], true
 }
 
-// unfixed says why the addresses of a Compute or Database may change, and what to
-// do about it; empty when they stay. Engines give fixed addresses only on networks
+// nameReference is the resource of a text that is a reference to a name output and
+// nothing else.
+func nameReference(text string) (resource string, ok bool) {
+	references, err := References(text)
+	if err != nil || len(references) != 1 || references[0].String() != text || references[0].Name != "name" {
+		return "", false
+	}
+	return references[0].Namespace, true
+}
+
+// unfixed says why the addresses of a resource may change, and what to do about it; empty when they stay. Engines give fixed addresses only on networks
 // whose subnet is declared.
 func (v *validation) unfixed(r *Resource) string {
 	networks := v.networks(r)
@@ -151,11 +163,16 @@ func (v *validation) unfixed(r *Resource) string {
 	return ""
 }
 
-// networks are those that a Compute or Database joins.
+// networks are those that the containers of a resource join.
 func (v *validation) networks(r *Resource) []string {
-	if r.Type == TypeDatabase {
-		d, _ := Decode[Database](*r) // a failure has been told where the resource is checked
+	// A failure to decode has been told where the resource is checked.
+	switch r.Type {
+	case TypeDatabase:
+		d, _ := Decode[Database](*r)
 		return d.Networks
+	case TypeLoadBalancer:
+		b, _ := Decode[LoadBalancer](*r)
+		return b.Networks
 	}
 	c, _ := Decode[Compute](*r)
 	return c.Networks

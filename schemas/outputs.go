@@ -11,5 +11,6 @@ var OutputNames = map[ResourceType][]string{
 	TypeStorage:       {"name"},
 	TypeCompute:       {"name", "host", "port"},
 	TypeDatabase:      {"name", "host", "port", "user", "password", "url"},
+	TypeLoadBalancer:  {"name", "host", "port", "url", "address"},
 	TypeSecurityGroup: {"name"},
 }

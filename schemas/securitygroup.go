@@ -39,7 +39,7 @@ type EgressRule struct {
 type Peer struct {
 	// CIDR is an IPv4 subnet such as 10.0.0.0/8.
 	CIDR string `json:"cidr,omitempty"`
-	// Resource is the name of a Compute or Database of the document. It is a name
+	// Resource is the name of a Compute, Database or LoadBalancer of the document. It is a name
 	// and no reference, so that it makes no dependency: groups may name resources
 	// that depend on them.
 	Resource string `json:"resource,omitempty"`

@@ -104,7 +104,7 @@ func TestFaultsOfSecurityGroupsNameFieldLineAndReason(t *testing.T) {
 		"a subnet with bits of an address": {"{cidr: 10.0.0.0/8}", "{cidr: 10.0.0.7/8}", rule + ".sources[0].cidr", "write 10.0.0.0/8 for the subnet or 10.0.0.7/32 for the address", 13},
 		"a subnet of IPv6":                 {"{cidr: 10.0.0.0/8}", `{cidr: "fd00::/8"}`, rule + ".sources[0].cidr", `"fd00::/8" is not accepted; an IPv4 subnet such as 10.0.0.0/8 is expected`, 13},
 		"a source that is not declared":    {"{resource: gateway}", "{resource: gate}", rule + ".sources[1].resource", `"gate" is no resource of this document; declared are backend, other-net`, 13},
-		"a source without addresses":       {"{resource: gateway}", "{resource: backend}", rule + ".sources[1].resource", `"backend" is a Network; a Compute or Database is expected`, 13},
+		"a source without addresses":       {"{resource: gateway}", "{resource: backend}", rule + ".sources[1].resource", `"backend" is a Network; a Compute, Database or LoadBalancer is expected`, 13},
 		"a group that is no group":         {"{group: db-access}]}\n          - {protocol: ICMP}", "{group: gateway}]}", rule + ".sources[2].group", `"gateway" is a Compute; a SecurityGroup is expected`, 13},
 		"a source elsewhere":               {"name: gateway\n      type: Compute", "name: gateway\n      provider: far\n      type: Compute", rule + ".sources[1].resource", `"gateway" is of provider far, but the group is of provider docker`, 13},
 		"a source that moves": {`{image: a, networks: ["${backend.name}"]}`, `{image: a, networks: ["${other-net.name}"]}`, rule + ".sources[1].resource",

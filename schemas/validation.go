@@ -72,6 +72,8 @@ func (v *validation) resource(index int, r *Resource) {
 			v.database(index, d)
 			v.guard(index, r, d.SecurityGroups, d.Networks)
 		}
+	case TypeLoadBalancer:
+		v.loadBalancer(index, r)
 	case TypeSecurityGroup:
 		v.securityGroup(index, r)
 	}
@@ -244,32 +246,4 @@ func (v *validation) requirements(path string, r Requirements) {
 	}
 	amounts("cpu", r.CPURequest.Nano, r.CPULimit.Nano)
 	amounts("memory", r.MemoryRequest.Bytes, r.MemoryLimit.Bytes)
-}
-
-// hostPorts refuses two resources that publish the same port of one host.
-func (v *validation) hostPorts() {
-	type address struct {
-		provider, ip, protocol string
-		port                   int
-	}
-	taken := map[address]string{}
-	for i, r := range v.document.Spec.Resources {
-		if r.Type != TypeCompute {
-			continue
-		}
-		c, err := Decode[Compute](r)
-		if err != nil {
-			continue // compute has said so
-		}
-		for n, p := range c.WithDefaults().Ports {
-			if p.HostPort == 0 {
-				continue
-			}
-			at := address{r.Provider, p.HostIP, p.Protocol, p.HostPort}
-			if other, ok := taken[at]; ok {
-				v.fault(elementPath(v.path(i, "properties.ports"), n)+".hostPort", fmt.Sprintf("%s already publishes %s port %d on %s", other, p.Protocol, p.HostPort, p.HostIP))
-			}
-			taken[at] = r.Name
-		}
-	}
 }

@@ -8,6 +8,8 @@ type Configuration struct {
 	// Version rises with each change. A proxy refuses one that is older than what
 	// it runs, and takes one that is equal only when it is the same document.
 	Version uint64 `json:"version"`
+	// Labels are for whoever writes the document. They are kept and not looked at.
+	Labels map[string]string `json:"labels,omitempty"`
 	// Listeners are the ports that are listened on; their names are unique.
 	Listeners []Listener `json:"listeners"`
 	// Services are what listeners pass requests to; their names are unique.
