@@ -42,7 +42,7 @@ func (l listed) securityGroups() []string {
 // addressesOf tells who has which address. What a group or a rule allows goes by
 // addresses that stay; guarded is whatever address a member has, so that one that
 // was connected by hand is not open. Pending addresses are about to be a member's.
-func addressesOf(containers []listed, pending ...netip.Addr) packetfilter.Addresses {
+func (p *Provider) addressesOf(ctx context.Context, resource string, containers []listed, pending ...netip.Addr) (packetfilter.Addresses, error) {
 	a := packetfilter.Addresses{Guarded: pending, Groups: map[string][]netip.Addr{}, Resources: map[string][]netip.Addr{}}
 	for _, c := range containers {
 		if c.NetworkSettings == nil {
@@ -64,7 +64,41 @@ func addressesOf(containers []listed, pending ...netip.Addr) packetfilter.Addres
 			}
 		}
 	}
-	return a
+	var err error
+	a.Subnets, err = p.guardedSubnets(ctx, resource, containers)
+	return a, err
+}
+
+// guardedSubnets are those of the networks that a member is on, also one that does
+// not run.
+func (p *Provider) guardedSubnets(ctx context.Context, resource string, containers []listed) ([]netip.Prefix, error) {
+	joined := map[string]bool{}
+	for _, c := range containers {
+		if c.NetworkSettings == nil || len(c.securityGroups()) == 0 {
+			continue
+		}
+		for name := range c.NetworkSettings.Networks {
+			joined[name] = true
+		}
+	}
+	if len(joined) == 0 {
+		return nil, nil
+	}
+	list, err := read(ctx, func(ctx context.Context) (client.NetworkListResult, error) {
+		return p.engine.NetworkList(ctx, client.NetworkListOptions{})
+	})
+	if err != nil {
+		return nil, engineFault(ctx, resource, "list the networks", err)
+	}
+	var subnets []netip.Prefix
+	for _, n := range list.Items {
+		for _, c := range n.IPAM.Config {
+			if joined[n.Name] && c.Subnet.Addr().Is4() {
+				subnets = append(subnets, c.Subnet)
+			}
+		}
+	}
+	return subnets, nil
 }
 
 // guard brings the addresses in the packet filter up to date with the containers of
@@ -87,7 +121,10 @@ func (p *Provider) guard(ctx context.Context, resource string, guarded bool, pen
 	if err != nil {
 		return err
 	}
-	addresses := addressesOf(containers, pending...)
+	addresses, err := p.addressesOf(ctx, resource, containers, pending...)
+	if err != nil {
+		return err
+	}
 	if exists, err = p.filter.Exists(); err != nil {
 		return filterFault(ctx, resource, err)
 	}

@@ -3,12 +3,10 @@ package docker
 import (
 	"crypto/rand"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
 	"windlass/activities/docker/packetfilter"
@@ -48,12 +46,12 @@ func (l *guardLab) group(name string, g schemas.SecurityGroup) plan.Desired {
 	return l.declare(name, schemas.TypeSecurityGroup, g)
 }
 
-// listener declares a container that answers on TCP ports 8080, 8085 and 9000 and on
-// UDP port 8080, and is healthy as soon as the worker reaches it.
+// listener declares a container that answers on TCP ports 8080, 8085 and 9000 on UDP port 8080,
+// and on UDP port 5353 of a multicast group, and is healthy as soon as the worker reaches it.
 func (l *guardLab) listener(name string, groups ...string) plan.Desired {
 	l.Helper()
 	return l.member(name, schemas.Compute{
-		Args: []string{"listen", "tcp:8080", "tcp:8085", "tcp:9000", "udp:8080"}, SecurityGroups: groups,
+		Args: []string{"listen", "tcp:8080", "tcp:8085", "tcp:9000", "udp:8080", "multicast:5353"}, SecurityGroups: groups,
 		Health: &schemas.Health{TCP: &schemas.TCPCheck{Port: 8080}, Interval: duration(100 * time.Millisecond), StartPeriod: duration(time.Minute)},
 	})
 }
@@ -90,6 +88,8 @@ func (l *guardLab) address(resource string) string {
 const (
 	passTimeout = "20s"
 	dropTimeout = "700ms"
+	// shoutTimeout is how long answers are counted.
+	shoutTimeout = "1s"
 )
 
 // passes opens a connection from inside the first container of a resource. The port
@@ -116,18 +116,23 @@ func (l *guardLab) droppedAt(from, address, port string) {
 func (l *guardLab) dial(from, address, port, timeout string) string {
 	l.Helper()
 	network, number, _ := strings.Cut(port, ":")
-	replicas := l.observed(from).Replicas
+	return l.within(from, "dial", network, address+":"+number, timeout)
+}
+
+// heardBy says how many answer what a container sends to an address of many.
+func (l *guardLab) heardBy(from, address string) string {
+	l.Helper()
+	return l.within(from, "shout", address, shoutTimeout)
+}
+
+// within runs the fixture in the first container of a resource.
+func (l *guardLab) within(resource string, arguments ...string) string {
+	l.Helper()
+	replicas := l.observed(resource).Replicas
 	require.NotEmpty(l, replicas)
-	made, err := l.engine.ExecCreate(l.Context(), replicas[0].ID, client.ExecCreateOptions{
-		Cmd: []string{"/fixture", "dial", network, address + ":" + number, timeout}, AttachStdout: true, AttachStderr: true, TTY: true,
-	})
+	_, output, trouble, err := l.provider.run(l.Context(), replicas[0].ID, append([]string{"/fixture"}, arguments...), nil)
 	require.NoError(l, err)
-	attached, err := l.engine.ExecAttach(l.Context(), made.ID, client.ExecAttachOptions{TTY: true})
-	require.NoError(l, err)
-	defer attached.Close()
-	output, err := io.ReadAll(attached.Reader)
-	require.NoError(l, err)
-	return strings.TrimSpace(string(output))
+	return strings.TrimSpace(output + trouble)
 }
 
 // ingress and egress are the short forms of rules.

@@ -78,7 +78,10 @@ func (p *Provider) changeGroups(ctx context.Context, t plan.Target, change func(
 		return err
 	}
 	change(groups)
-	addresses := addressesOf(containers)
+	addresses, err := p.addressesOf(ctx, t.Resource, containers)
+	if err != nil {
+		return err
+	}
 	if len(groups) == 0 && len(addresses.Guarded) == 0 {
 		err = p.filter.Remove()
 	} else {
@@ -141,7 +144,11 @@ func (p *Provider) observeGroups(ctx context.Context, labels map[string]string, 
 	if len(groups) == 0 {
 		return nil, nil
 	}
-	differences, err := p.filter.Differences(groups, addressesOf(containers))
+	addresses, err := p.addressesOf(ctx, "", containers)
+	if err != nil {
+		return nil, err
+	}
+	differences, err := p.filter.Differences(groups, addresses)
 	if err != nil {
 		return nil, filterFault(ctx, "", err)
 	}

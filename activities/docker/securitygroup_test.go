@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/moby/moby/client"
@@ -27,6 +28,30 @@ func TestNothingPassesThatNoGroupAllows(t *testing.T) {
 	l.droppedAt("shut-in", l.gateway(), "tcp:2375")
 	require.Equal(t, plan.HealthHealthy, l.observed("server").Replicas[0].Health, "the worker reaches it")
 	l.passes("stranger", "open", "tcp:8080")
+}
+
+func TestWhatIsSentToAllReachesNobodyWhereThereIsAMember(t *testing.T) {
+	t.Parallel()
+	l := newGuardLab(t)
+	l.applied(l.listener("open"))
+	l.applied(l.caller("stranger"))
+	toAll := []string{strings.TrimSuffix(l.subnet, "0/24") + "255:8080", "255.255.255.255:8080", "239.255.0.1:5353"}
+	for _, address := range toAll {
+		l.eventually(func() bool { return strings.HasPrefix(l.heardBy("stranger", address), "heard by 1:") }, "heard at "+address)
+	}
+
+	l.applied(l.group("closed", schemas.SecurityGroup{}))
+	server := l.listener("server", "closed")
+	l.applied(server)
+	for _, address := range toAll {
+		require.Equal(t, "heard by 0:", l.heardBy("stranger", address), address)
+	}
+	l.passes("stranger", "open", "tcp:8080")
+
+	require.NoError(t, l.delete(server.Target))
+	for _, address := range toAll {
+		l.eventually(func() bool { return strings.HasPrefix(l.heardBy("stranger", address), "heard by 1:") }, "heard at "+address)
+	}
 }
 
 func TestIngressByCIDRPortsAndProtocol(t *testing.T) {

@@ -2,6 +2,7 @@ package packetfilter
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/google/nftables"
@@ -22,6 +23,10 @@ var bases = map[string]*base{
 	egressInput:    {nftables.ChainHookInput, nftables.ChainPriorityRef(*nftables.ChainPriorityFilter - 11)},
 	ingressForward: {nftables.ChainHookForward, nftables.ChainPriorityRef(*nftables.ChainPriorityFilter - 10)},
 }
+
+// toMany are the addresses of multicast, and that of every neighbour: 224.0.0.0/4 and
+// what is above it (RFC 1112, section 4; RFC 919, section 7).
+var toMany = netip.MustParsePrefix("224.0.0.0/3")
 
 // content is what a table should hold.
 type content struct {
@@ -62,10 +67,9 @@ func newContent(groups []Group) (*content, error) {
 		egress.rules = append(egress.rules, rule{expressions: append(source.in(members), jump(egressOf))})
 		ingress.rules = append(ingress.rules, rule{expressions: append(destination.in(members), jump(ingressOf))})
 	}
-	chains := []chain{
-		guard(egressForward, source, egressChain), guard(egressInput, source, egressChain), guard(ingressForward, destination, ingressChain),
-		egress, ingress,
-	}
+	incoming := guard(ingressForward, destination, ingressChain)
+	incoming.rules = append(incoming.rules, rule{expressions: slices.Concat(source.in(subnetsSet), destination.within(toMany), []expr.Any{verdict(expr.VerdictDrop)})})
+	chains := []chain{guard(egressForward, source, egressChain), guard(egressInput, source, egressChain), incoming, egress, ingress}
 	return &content{sets: sets(groups), chains: append(chains, own...)}, nil
 }
 

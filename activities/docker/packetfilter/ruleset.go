@@ -54,6 +54,10 @@ const (
 type Addresses struct {
 	// Guarded are closed but for what a group allows.
 	Guarded []netip.Addr
+	// Subnets have a guarded address. What is sent to all of such a subnet, or from it
+	// to a group of receivers (multicast), reaches nobody: it carries no address by
+	// which a guarded receiver could be told from another.
+	Subnets []netip.Prefix
 	// Groups has the members of each group, by the group's name.
 	Groups map[string][]netip.Addr
 	// Resources has the addresses of each resource, by its name.
@@ -64,8 +68,14 @@ type Addresses struct {
 // so that nobody has to know which groups there are.
 func (a Addresses) ofSet(name string) []netip.Addr {
 	var found []netip.Addr
-	if name == guardedSet {
+	switch name {
+	case subnetsSet:
+		return a.bounds()
+	case guardedSet:
 		found = slices.Clone(a.Guarded)
+		for _, subnet := range a.Subnets {
+			found = append(found, broadcast(subnet))
+		}
 	}
 	for group, members := range a.Groups {
 		if membersSet(group) == name {
@@ -81,10 +91,31 @@ func (a Addresses) ofSet(name string) []netip.Addr {
 	return slices.Compact(found)
 }
 
+// bounds are the first address of each subnet and the first one after it.
+func (a Addresses) bounds() []netip.Addr {
+	subnets := slices.Clone(a.Subnets)
+	slices.SortFunc(subnets, netip.Prefix.Compare)
+	var found []netip.Addr
+	for _, subnet := range slices.Compact(subnets) {
+		found = append(found, subnet.Masked().Addr(), broadcast(subnet).Next())
+	}
+	return found
+}
+
+// broadcast is the last address of an IPv4 subnet.
+func broadcast(subnet netip.Prefix) netip.Addr {
+	last := subnet.Masked().Addr().As4()
+	for bit := subnet.Bits(); bit < 32; bit++ {
+		last[bit/8] |= 0x80 >> (bit % 8)
+	}
+	return netip.AddrFrom4(last)
+}
+
 // The names in a table. Those of groups and resources can be longer than the kernel
 // accepts, so that their hash stands for them.
 const (
 	guardedSet     = "guarded"
+	subnetsSet     = "guarded-subnets"
 	egressForward  = "egress-forward"
 	egressInput    = "egress-input"
 	ingressForward = "ingress-forward"
@@ -107,7 +138,7 @@ func chainsOf(hash string) (labels, ingress, egress string) {
 
 // sets are those that the groups need.
 func sets(groups []Group) []string {
-	names := []string{guardedSet}
+	names := []string{guardedSet, subnetsSet}
 	for _, g := range groups {
 		names = append(names, membersSet(g.Name))
 		for _, r := range slices.Concat(g.Ingress, g.Egress) {

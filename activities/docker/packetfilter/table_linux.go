@@ -167,7 +167,7 @@ func (t *Table) Write(groups []Group, addresses Addresses) error {
 	}
 	c.AddTable(t.table)
 	for n, name := range content.sets {
-		set := &nftables.Set{Table: t.table, ID: uint32(n + 1), Name: name, KeyType: nftables.TypeIPAddr}
+		set := &nftables.Set{Table: t.table, ID: uint32(n + 1), Name: name, KeyType: nftables.TypeIPAddr, Interval: name == subnetsSet}
 		if err := c.AddSet(set, nil); err != nil {
 			return failure("add set "+name, err)
 		}
@@ -203,13 +203,15 @@ func (t *Table) Write(groups []Group, addresses Addresses) error {
 	return nil
 }
 
-// add gives a set its elements, in portions that fit into a message.
+// add gives a set its elements, in portions that fit into a message. Those of an
+// interval are two after each other.
 func add(c *nftables.Conn, set *nftables.Set, addresses []netip.Addr) error {
 	const portion = 500
 	for part := range slices.Chunk(addresses, portion) {
 		elements := make([]nftables.SetElement, len(part))
 		for i, a := range part {
 			elements[i].Key = a.AsSlice()
+			elements[i].IntervalEnd = set.Interval && i%2 == 1
 		}
 		if err := c.SetAddElements(set, elements); err != nil {
 			return failure("fill set "+set.Name, err)
@@ -255,7 +257,8 @@ func (t *Table) SetAddresses(addresses Addresses) error {
 	return nil
 }
 
-// addresses are those in a set, sorted.
+// addresses are those in a set, sorted. The kernel adds to intervals that nothing
+// lies before the first one.
 func (t *Table) addresses(c *nftables.Conn, set *nftables.Set) ([]netip.Addr, error) {
 	elements, err := c.GetSetElements(set)
 	if err != nil {
@@ -263,12 +266,12 @@ func (t *Table) addresses(c *nftables.Conn, set *nftables.Set) ([]netip.Addr, er
 	}
 	var all []netip.Addr
 	for _, e := range elements {
-		if address, ok := netip.AddrFromSlice(e.Key); ok {
+		if address, ok := netip.AddrFromSlice(e.Key); ok && !address.IsUnspecified() {
 			all = append(all, address)
 		}
 	}
 	slices.SortFunc(all, netip.Addr.Compare)
-	return slices.Compact(all), nil
+	return all, nil
 }
 
 // Remove takes the table away; one that is gone is no error.
@@ -346,7 +349,10 @@ func (t *Table) Intact() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	intact := t.sound(c) && slices.ContainsFunc(sets, func(s *nftables.Set) bool { return s.Name == guardedSet })
+	intact := t.sound(c)
+	for _, name := range []string{guardedSet, subnetsSet} {
+		intact = intact && slices.ContainsFunc(sets, func(s *nftables.Set) bool { return s.Name == name })
+	}
 	for _, chain := range content.chains {
 		if intact && chain.base != nil {
 			if intact, err = t.holds(c, chain); err != nil {
@@ -383,8 +389,8 @@ func (t *Table) groupDifferences(c *nftables.Conn, g Group) ([]string, error) {
 	return reasons, nil
 }
 
-// setDiffers compares a set with what it should hold. Of the guarded addresses the
-// given ones have to be there: others are those of other groups.
+// setDiffers compares a set with what it should hold. Of the guarded addresses and
+// subnets the given ones have to be there: others are those of other groups.
 func (t *Table) setDiffers(c *nftables.Conn, name string, found []*nftables.Set, addresses Addresses) (bool, error) {
 	at := slices.IndexFunc(found, func(s *nftables.Set) bool { return s.Name == name })
 	if at < 0 {
@@ -395,7 +401,7 @@ func (t *Table) setDiffers(c *nftables.Conn, name string, found []*nftables.Set,
 		return false, err
 	}
 	wanted := addresses.ofSet(name)
-	if name == guardedSet {
+	if name == guardedSet || name == subnetsSet {
 		return slices.ContainsFunc(wanted, func(a netip.Addr) bool { return !slices.Contains(current, a) }), nil
 	}
 	return !slices.Equal(current, wanted), nil

@@ -39,6 +39,7 @@ func scene() ([]Group, Addresses) {
 	db := Group{Name: "db", Labels: map[string]string{"resource": "db"}, Ingress: []Rule{{Group: "web"}}}
 	return []Group{web, db}, Addresses{
 		Guarded:   addresses("10.40.0.2", "10.40.0.3"),
+		Subnets:   []netip.Prefix{netip.MustParsePrefix("10.40.0.0/24"), netip.MustParsePrefix("10.40.1.0/25"), netip.MustParsePrefix("192.168.7.16/28")},
 		Groups:    map[string][]netip.Addr{"web": addresses("10.40.0.2"), "db": addresses("10.40.0.3", "10.40.0.2")},
 		Resources: map[string][]netip.Addr{"gateway": addresses("10.40.0.9")},
 	}
@@ -75,7 +76,7 @@ func TestAGroupThatGoesLeavesNothing(t *testing.T) {
 	require.Len(t, names, len(bases)+2+3, names)
 	sets, err := c.GetSets(table.table)
 	require.NoError(t, err)
-	require.Len(t, sets, 3, "guarded, its own members, and those of the group that it names")
+	require.Len(t, sets, 4, "guarded addresses and subnets, its own members, and those of the group that it names")
 
 	require.NoError(t, table.Remove())
 	exists, err := table.Exists()
@@ -170,4 +171,12 @@ func TestWhatWasChangedByHandIsToldAndPutBack(t *testing.T) {
 			require.Empty(t, differences)
 		})
 	}
+}
+
+func TestASubnetIsClosedToItsLastAddress(t *testing.T) {
+	t.Parallel()
+	a := Addresses{Guarded: addresses("10.0.0.5"), Subnets: []netip.Prefix{netip.MustParsePrefix("10.0.1.128/25"), netip.MustParsePrefix("10.0.0.0/23"), netip.MustParsePrefix("10.0.0.0/23")}}
+	require.Equal(t, addresses("10.0.0.5", "10.0.1.255"), a.ofSet(guardedSet))
+	a.Subnets = []netip.Prefix{netip.MustParsePrefix("10.0.3.0/28"), netip.MustParsePrefix("10.0.2.0/24")}
+	require.Equal(t, addresses("10.0.2.0", "10.0.3.0", "10.0.3.0", "10.0.3.16"), a.ofSet(subnetsSet))
 }
