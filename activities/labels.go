@@ -37,6 +37,9 @@ const (
 	LabelProperties = LabelPrefix + "properties"
 	// LabelRetention is what becomes of a volume that is no longer declared.
 	LabelRetention = LabelPrefix + "retention"
+	// LabelAdopts names what exists and was taken over. What carries it stands for that,
+	// which has no labels of Windlass.
+	LabelAdopts = LabelPrefix + "adopts"
 	// LabelTag begins the keys of tags.
 	LabelTag = LabelPrefix + "tag."
 	// LabelDeleteTimeout is how long the deletion may take, such as "1m0s".

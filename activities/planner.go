@@ -53,7 +53,7 @@ func (p *Planner) plan(ctx context.Context, scope schemas.Scope, desired []plan.
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	if err := p.permit(desired, observed); err != nil {
+	if err := p.permit(ctx, desired, observed); err != nil {
 		return plan.Plan{}, err
 	}
 	if !rollback {
@@ -68,19 +68,23 @@ func (p *Planner) plan(ctx context.Context, scope schemas.Scope, desired []plan.
 	return plan.Diff(desired, observed), nil
 }
 
-// permit asks the providers whether they can make what is there what is declared.
-// The first refusal in the order of the document counts.
-func (p *Planner) permit(desired []plan.Desired, observed []plan.Observed) error {
+// permit asks the providers whether they can make what is there what is declared,
+// and what of it is to be taken over. The first refusal in the order of the document
+// counts.
+func (p *Planner) permit(ctx context.Context, desired []plan.Desired, observed []plan.Observed) error {
 	found := make(map[plan.Target]plan.Observed, len(observed))
 	for _, o := range observed {
 		found[o.Target] = o
 	}
-	for _, d := range desired {
+	for i, d := range desired {
 		o, there := found[d.Target]
-		if !there {
-			continue
+		var err error
+		if there {
+			err = p.Providers[d.Provider].Permit(d, o)
+		} else {
+			desired[i].Adopts, err = p.Providers[d.Provider].Adopts(ctx, d)
 		}
-		if err := p.Providers[d.Provider].Permit(d, o); err != nil {
+		if err != nil {
 			return at(err, d.Resource, "")
 		}
 	}

@@ -39,6 +39,10 @@ type Provider interface {
 	// It asks nobody: what the labels do not tell is permitted. Whoever plans calls
 	// it for every declared resource, so that Apply need not look again.
 	Permit(desired plan.Desired, observed plan.Observed) error
+	// Adopts says in words what exists already and is taken over by a resource that
+	// is declared and not there; empty is nothing. A *Fault of kind NotFound or
+	// Conflict that names the field says why that cannot be.
+	Adopts(ctx context.Context, declared plan.Desired) (string, error)
 	// Observe finds everything that carries the labels of the scope.
 	Observe(ctx context.Context, scope schemas.Scope) ([]plan.Observed, error)
 	// Scopes lists every scope that something carries the labels of, in any order.

@@ -53,6 +53,8 @@ func (f *fake) Immutable(kind schemas.ResourceType) bool { return kind == schema
 
 func (f *fake) Scopes(context.Context) ([]schemas.Scope, error) { return []schemas.Scope{users}, nil }
 
+func (f *fake) Adopts(context.Context, plan.Desired) (string, error) { return "", nil }
+
 func (f *fake) Permit(d plan.Desired, o plan.Observed) error {
 	if f.permit == nil {
 		return nil

@@ -55,6 +55,9 @@ func operationID(action schemas.Action, target Target) string {
 
 func (d *differ) declare(r Desired) {
 	o := schemas.Operation{Action: schemas.ActionCreate, Cause: "is declared and not there"}
+	if r.Adopts != "" {
+		o.Adopted, o.Cause = true, r.Adopts+" is there"
+	}
 	if found := slices.IndexFunc(d.observed[r.Resource], func(o Observed) bool { return o.Target == r.Target }); found >= 0 {
 		o = r.compareWith(d.observed[r.Resource][found])
 	}
@@ -119,6 +122,9 @@ func (d *differ) remove(found Observed, neededBy string) {
 		o.Cause = cause + ", and was made to be retained"
 	default:
 		o.Action, o.Cause, o.Timeout = schemas.ActionDelete, cause, found.DeleteTimeout
+		if found.Adopted != "" {
+			o.Adopted, o.Cause = true, fmt.Sprintf("%s; %s stays", cause, found.Adopted)
+		}
 	}
 	d.add(o, found.Target)
 }

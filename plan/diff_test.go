@@ -63,6 +63,17 @@ func of(o Observed, kind schemas.ResourceType, provider string) Observed {
 	return o
 }
 
+// adopting says what a resource takes, or took, over.
+func adopting[T Desired | Observed](r T, what string) T {
+	switch r := any(&r).(type) {
+	case *Desired:
+		r.Adopts = what
+	case *Observed:
+		r.Adopted = what
+	}
+	return r
+}
+
 func TestDiff(t *testing.T) {
 	tests := map[string]struct {
 		desired  []Desired
@@ -80,6 +91,16 @@ func TestDiff(t *testing.T) {
 			[]Desired{declared("web", "w", "db"), declared("db", "d")}, []Observed{found("db", "d"), found("web", "w", "db")},
 			[]string{`none db: is as declared`, `none web: is as declared ["none db"]`},
 			"2 unchanged",
+		},
+		"what exists is taken over": {
+			[]Desired{adopting(declared("data", "d"), `volume "shop"`)}, nil,
+			[]string{`create data: volume "shop" is there`},
+			"1 to create",
+		},
+		"what was taken over is given back": {
+			nil, []Observed{adopting(found("data", "d"), `volume "shop"`)},
+			[]string{`delete data (Network, docker): is no longer declared; volume "shop" stays`},
+			"1 to delete",
 		},
 		"what differs is updated": {
 			[]Desired{declared("db", "new")}, []Observed{found("db", "old")},

@@ -34,6 +34,8 @@ type Desired struct {
 	Timeouts schemas.Timeouts  `json:"timeouts,omitzero"`
 	// Immutable says that what exists has to be replaced when its declaration changes.
 	Immutable bool `json:"immutable,omitempty"`
+	// Adopts says in words what exists already and is taken over; empty is nothing.
+	Adopts string `json:"adopts,omitempty"`
 	// Properties have every reference to a resource resolved. Placeholders of
 	// secrets are kept: they are replaced inside the activity that needs them.
 	Properties json.RawMessage `json:"properties"`
@@ -71,6 +73,8 @@ type Observed struct {
 	Outputs schemas.Outputs `json:"outputs,omitempty"`
 	// Retained says that all that is there is to outlive its declaration.
 	Retained bool `json:"retained,omitempty"`
+	// Adopted says in words what was taken over, and stays when the resource is deleted.
+	Adopted string `json:"adopted,omitempty"`
 	// DeleteTimeout bounds the deletion; 0 is without limit.
 	DeleteTimeout quantity.Duration `json:"deleteTimeout,omitempty"`
 	// Protected says that it may be neither deleted nor replaced.

@@ -9,6 +9,10 @@ import (
 
 // Network is a private network of one engine, on which resources find each other by name.
 type Network struct {
+	// Adopt is the name of a network that exists and is taken over. It is given back,
+	// not removed, when the resource is deleted. Subnet and Internal, where they are
+	// declared, have to be those that it has, and it gets no Labels.
+	Adopt string `json:"adopt,omitempty"`
 	// Subnet is a CIDR; the default is one that the engine picks.
 	Subnet string `json:"subnet,omitempty"`
 	// Internal cuts the network off from the world outside the host.
@@ -19,9 +23,17 @@ type Network struct {
 
 // Storage is a volume that outlives the containers that mount it.
 type Storage struct {
+	// Adopt is the name of a volume that exists and is taken over, and nothing else is
+	// declared then. It is given back, with its data, when the resource is deleted.
+	Adopt string `json:"adopt,omitempty"`
+	// Size bounds the data, where the engine can: with the driver local on a file
+	// system with project quotas, such as xfs mounted with pquota, or in memory
+	// (options type: tmpfs, device: tmpfs). The default is without a bound.
+	Size quantity.Memory `json:"size,omitempty"`
 	// Driver is the engine's volume driver; the default is "local".
 	Driver string `json:"driver,omitempty"`
-	// Options are given to the driver.
+	// Options are given to the driver. Those of local are the options of mount(8): type,
+	// device, and o for the rest, separated by commas.
 	Options map[string]string `json:"options,omitempty"`
 	// Labels are put on the engine's object.
 	Labels map[string]string `json:"labels,omitempty"`

@@ -110,6 +110,9 @@ type Operation struct {
 	// Changes are the fields that an update changes, in the answer to a question
 	// for a plan; events and workflows carry the cause alone.
 	Changes []Change `json:"changes,omitempty"`
+	// Adopted says that a create takes over what exists already, or that a delete
+	// gives it back.
+	Adopted bool `json:"adopted,omitempty"`
 	// Protected says that the operation would delete or replace the resource, were
 	// that not protected: it leaves it, and only a rollback may run such a plan.
 	Protected bool `json:"protected,omitempty"`

@@ -65,6 +65,10 @@ func (v *validation) resource(index int, r *Resource) {
 	}
 	v.references(index, r)
 	switch r.Type {
+	case TypeNetwork:
+		v.network(index, r)
+	case TypeStorage:
+		v.storage(index, r)
 	case TypeCompute:
 		v.compute(index, r)
 	case TypeDatabase:

@@ -125,8 +125,8 @@ func operationLines(head line, answer schemas.PlanAnswer, none string) []line {
 		if !shown {
 			continue
 		}
-		sentence := line{{"  ", plain}, mark, {" " + o.Resource, bold}, {fmt.Sprintf(" (%s) is %s", o.Type, participles[o.Action]), plain}}
-		if o.Action == schemas.ActionDelete && (o.Type == schemas.TypeStorage || o.Type == schemas.TypeDatabase) {
+		sentence := line{{"  ", plain}, mark, {" " + o.Resource, bold}, {fmt.Sprintf(" (%s) is %s", o.Type, participle(o)), plain}}
+		if o.Action == schemas.ActionDelete && !o.Adopted && (o.Type == schemas.TypeStorage || o.Type == schemas.TypeDatabase) {
 			sentence = append(sentence, span{" with its data", red})
 		}
 		if len(o.Changes) == 0 {
@@ -150,6 +150,16 @@ var participles = map[schemas.Action]string{
 	schemas.ActionReplace: "replaced",
 	schemas.ActionDelete:  "deleted",
 	schemas.ActionRetain:  "retained",
+}
+
+func participle(o schemas.Operation) string {
+	switch {
+	case o.Adopted && o.Action == schemas.ActionCreate:
+		return "taken over"
+	case o.Adopted && o.Action == schemas.ActionDelete:
+		return "given back"
+	}
+	return participles[o.Action]
 }
 
 func changeLine(c schemas.Change) line {

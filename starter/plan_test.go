@@ -47,6 +47,17 @@ func TestAPlanIsASentencePerResourceThatChanges(t *testing.T) {
 	ran(t, ExitDone, w.url, "plan", "staging/users", "--destroy")
 }
 
+func TestAPlanSaysWhatIsTakenOverAndGivenBack(t *testing.T) {
+	t.Parallel()
+	lines := operationLines(nil, schemas.PlanAnswer{Operations: []schemas.Operation{
+		{Action: schemas.ActionCreate, Adopted: true, Resource: "data", Type: schemas.TypeStorage, Cause: `volume "shop_data" is there`},
+		{Action: schemas.ActionDelete, Adopted: true, Resource: "old", Type: schemas.TypeStorage, Cause: `is no longer declared; volume "old_data" stays`},
+	}}, "")
+	text := drawn(lines, 120)
+	require.Contains(t, text, `  + data (Storage) is taken over: volume "shop_data" is there`)
+	require.Contains(t, text, `  - old (Storage) is given back: it is no longer declared; volume "old_data" stays`)
+}
+
 func TestAPlanThatChangesNothingSaysSo(t *testing.T) {
 	t.Parallel()
 	w := startWorker(t, nil)

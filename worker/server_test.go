@@ -121,6 +121,8 @@ func (e *engine) Scopes(context.Context) ([]schemas.Scope, error) {
 	return held, e.err
 }
 
+func (e *engine) Adopts(context.Context, plan.Desired) (string, error) { return "", nil }
+
 func (e *engine) Permit(plan.Desired, plan.Observed) error { return nil }
 
 func (e *engine) Outputs(plan.Desired) (schemas.Outputs, error) { return nil, nil }

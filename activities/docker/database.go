@@ -101,7 +101,7 @@ func (p *Provider) applyDatabase(ctx context.Context, d plan.Desired, outputs sc
 		return err
 	}
 	data := schemas.Storage{Retention: declared.Retention}
-	if err := p.ensureVolume(ctx, d, dataVolumeName(d.Target), data, outputs, say); err != nil {
+	if err := p.ensureStorage(ctx, d, dataVolumeName(d.Target), data, outputs, say); err != nil {
 		return err
 	}
 	return p.applyWorkload(ctx, w, secrets, say)

@@ -30,6 +30,9 @@ func (p *Provider) applyNetwork(ctx context.Context, d plan.Desired, outputs sch
 	if err != nil {
 		return err
 	}
+	if declared.Adopt != "" {
+		return p.adopt(ctx, d, declared.Adopt, outputs, say)
+	}
 	options, err := networkOptions(d, declared, outputs)
 	if err != nil {
 		return err

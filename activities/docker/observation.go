@@ -37,7 +37,13 @@ func (p *Provider) Observe(ctx context.Context, scope schemas.Scope) ([]plan.Obs
 	}
 	for _, v := range volumes {
 		found.object(v.Labels)
-		found.sighting(v.Labels).retained += retained(v.Labels)
+		s := found.sighting(v.Labels)
+		s.retained += retained(v.Labels)
+		if v.Labels[activities.LabelAdopts] != "" {
+			if err := p.observeAdoption(ctx, v.Labels, s); err != nil {
+				return nil, err
+			}
+		}
 	}
 	groups, err := p.observeGroups(ctx, labels, containers)
 	if err != nil {
@@ -154,7 +160,7 @@ type sighting struct {
 	// resource that has any, else the network or volume.
 	hashes  []string
 	objects int
-	// changes says in words what of a security group was changed by hand.
+	// changes says in words what was changed by hand of what is no container.
 	changes []string
 	// steps says in words which init steps are there.
 	steps []string

@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 
@@ -13,7 +14,8 @@ import (
 func (p *Provider) Outputs(declared plan.Desired) (schemas.Outputs, error) {
 	switch declared.Type {
 	case schemas.TypeNetwork, schemas.TypeStorage, schemas.TypeSecurityGroup:
-		return schemas.Outputs{"name": objectName(declared.Target)}, nil
+		name, err := adopted(declared)
+		return schemas.Outputs{"name": cmp.Or(name, objectName(declared.Target))}, err
 	case schemas.TypeCompute:
 		compute, err := decode[schemas.Compute](declared)
 		if err != nil {

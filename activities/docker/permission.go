@@ -19,6 +19,8 @@ func (p *Provider) Permit(desired plan.Desired, observed plan.Observed) error {
 		return nil
 	}
 	switch desired.Type {
+	case schemas.TypeNetwork:
+		return permitNetwork(desired, observed)
 	case schemas.TypeStorage:
 		return permitStorage(desired, observed)
 	case schemas.TypeDatabase:
@@ -26,6 +28,22 @@ func (p *Provider) Permit(desired plan.Desired, observed plan.Observed) error {
 	default:
 		return nil
 	}
+}
+
+// permitNetwork refuses to exchange a network that was taken over for one that is
+// made, or the other way: its containers would lose each other on the way.
+func permitNetwork(d plan.Desired, o plan.Observed) error {
+	after, err := decode[schemas.Network](d)
+	if err != nil {
+		return err
+	}
+	before, err := schemas.Decode[schemas.Network](schemas.Resource{Name: o.Resource, Type: o.Type, Properties: o.Properties})
+	if err != nil || len(o.Properties) == 0 || before.Adopt == after.Adopt {
+		return nil
+	}
+	return &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: "properties.adopt",
+		Message: fmt.Sprintf("it is %q now and was %q, and a network is not exchanged under its containers", after.Adopt, before.Adopt),
+		Hint:    "go back to the former declaration, or declare a Network of another name"}
 }
 
 // permitStorage refuses every other declaration of a volume: the engine cannot

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,27 +29,62 @@ func (p *Provider) applyStorage(ctx context.Context, d plan.Desired, outputs sch
 	if err != nil {
 		return err
 	}
-	return p.ensureVolume(ctx, d, objectName(d.Target), declared, outputs, say)
+	if declared.Adopt != "" {
+		return p.adopt(ctx, d, declared.Adopt, outputs, say)
+	}
+	return p.ensureStorage(ctx, d, objectName(d.Target), declared, outputs, say)
+}
+
+// ensureStorage makes the volume of that name as it is declared.
+func (p *Provider) ensureStorage(ctx context.Context, d plan.Desired, name string, declared schemas.Storage, outputs schemas.Outputs, say activities.Progress) error {
+	labels, err := objectLabels(d, outputs, declared.Labels)
+	if err != nil {
+		return err
+	}
+	labels[activities.LabelRetention] = string(cmp.Or(declared.Retention, schemas.RetentionDelete))
+	options, err := driverOptions(d, declared)
+	if err != nil {
+		return err
+	}
+	return p.ensureVolume(ctx, d, name, cmp.Or(declared.Driver, defaultDriver), options, labels, say)
+}
+
+// driverOptions are what the volume driver is told. In memory the size is an option
+// of the mount, elsewhere one of the driver.
+func driverOptions(d plan.Desired, declared schemas.Storage) (map[string]string, error) {
+	if declared.Size == "" {
+		return declared.Options, nil
+	}
+	bytes, err := declared.Size.Bytes()
+	if err != nil {
+		return nil, &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: "properties.size", Message: err.Error(), Err: err}
+	}
+	size := strconv.FormatInt(bytes, 10)
+	options := maps.Clone(declared.Options)
+	if options == nil {
+		options = map[string]string{}
+	}
+	if options["type"] == "tmpfs" {
+		options["o"] = strings.TrimPrefix(options["o"]+",size="+size, ",")
+		return options, nil
+	}
+	options["size"] = size
+	return options, nil
 }
 
 // ensureVolume makes the volume of that name when there is none.
-func (p *Provider) ensureVolume(ctx context.Context, d plan.Desired, name string, declared schemas.Storage, outputs schemas.Outputs, say activities.Progress) error {
+func (p *Provider) ensureVolume(ctx context.Context, d plan.Desired, name, driver string, options, labels map[string]string, say activities.Progress) error {
 	found, err := p.volume(ctx, d.Resource, name)
 	if err != nil {
 		return err
 	}
 	if found == nil {
-		labels, err := objectLabels(d, outputs, declared.Labels)
-		if err != nil {
-			return err
-		}
-		labels[activities.LabelRetention] = string(cmp.Or(declared.Retention, schemas.RetentionDelete))
 		say("creating volume " + name)
 		// A name that was taken meanwhile is no error for the engine: the answer is
 		// then that other volume, and its labels tell.
 		made, err := settle(ctx, func(ctx context.Context) (client.VolumeCreateResult, error) {
 			return p.engine.VolumeCreate(ctx, client.VolumeCreateOptions{
-				Name: name, Driver: cmp.Or(declared.Driver, defaultDriver), DriverOpts: declared.Options, Labels: labels,
+				Name: name, Driver: driver, DriverOpts: options, Labels: labels,
 			})
 		})
 		if err != nil {
@@ -72,6 +109,10 @@ func storageFault(ctx context.Context, d plan.Desired, err error) error {
 	case containsAny(err.Error(), "error looking up volume plugin", "no volume plugin with name"):
 		return &activities.Fault{Kind: activities.NotFound, Resource: d.Resource, Field: "properties.driver",
 			Message: "the engine has no such volume driver: " + engineMessage(err), Hint: "install the driver's plugin, or use local", Err: err}
+	case containsAny(err.Error(), "quota"):
+		return &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: "properties.size",
+			Message: "the engine cannot bound the size of this volume: " + engineMessage(err),
+			Hint:    "leave size out, or keep the engine's data on xfs with project quotas", Err: err}
 	case containsAny(err.Error(), "invalid option", "invalid mount option"):
 		return &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: "properties.options",
 			Message: engineMessage(err), Hint: "see the options of the volume driver", Err: err}

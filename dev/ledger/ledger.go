@@ -113,6 +113,9 @@ func (l *Ledger) Version(context.Context) (string, error) { return "Ledger", nil
 // Immutable implements activities.Provider.
 func (l *Ledger) Immutable(schemas.ResourceType) bool { return false }
 
+// Adopts implements activities.Provider: there is nothing to take over.
+func (l *Ledger) Adopts(context.Context, plan.Desired) (string, error) { return "", nil }
+
 // Permit implements activities.Provider.
 func (l *Ledger) Permit(plan.Desired, plan.Observed) error { return nil }
 
