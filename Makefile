@@ -15,9 +15,10 @@ TEST_TIMEOUT ?= 40m
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-build: ## build windlass, windlass-worker and windlass-dev into bin/
+build: ## build windlass, windlass-worker, windlass-dev and windlass-proxy into bin/
 	@echo "building; the first time takes some minutes"
-	@go build -v -o bin/ ./cmd/... 2>&1 | $(COUNT)
+	@go build -v -o bin/ $$(go list ./cmd/... | grep -v /windlass-proxy) 2>&1 | $(COUNT)
+	@CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w' -o bin/ ./cmd/windlass-proxy # static: it runs in an image of its own
 
 dev: build engine ## run NATS, Temporal, its web UI and a worker in one process
 	@go run ./dev/images/cmd users fixture postgres redis

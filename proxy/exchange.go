@@ -1,0 +1,292 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"windlass/schemas/traffic"
+)
+
+// maxTries bounds the tries of one request, whatever its policy says.
+const maxTries = 21
+
+// passage passes the requests of a route to the endpoints of a service: it chooses,
+// tries, and tries again. It is the http.RoundTripper of a reverse proxy.
+type passage struct {
+	service *service
+	subset  string
+}
+
+// RoundTrip implements http.RoundTripper.
+func (p *passage) RoundTrip(request *http.Request) (*http.Response, error) {
+	s := p.service
+	ctx, cancel := request.Context(), context.CancelFunc(func() {})
+	if bound := duration(s.policy.Timeout.RequestTimeout); bound > 0 {
+		ctx, cancel = context.WithTimeout(ctx, bound)
+	}
+	x := exchange{passage: p, request: request, ctx: ctx, held: hold(request, s.policy.Retry), endpoints: s.group(p.subset)}
+	response, err := x.run()
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	response.Body = x.finishing(response, cancel)
+	return response, nil
+}
+
+// hold makes the body of a request one that can be sent again, where somebody may want
+// to.
+func hold(request *http.Request, retry *traffic.Retry) *body {
+	if request.Body == nil || request.Body == http.NoBody || retry == nil {
+		return nil
+	}
+	return &body{source: request.Body}
+}
+
+// exchange is one request with all of its tries.
+type exchange struct {
+	*passage
+	request   *http.Request
+	ctx       context.Context
+	held      *body
+	endpoints []*endpoint
+	tried     []*endpoint
+	chosen    candidate
+	began     time.Time
+}
+
+func (x *exchange) run() (*http.Response, error) {
+	s := x.service
+	if s.budget != nil {
+		s.budget.request()
+	}
+	for try := 0; ; try++ {
+		response, err := x.try()
+		if !x.again(try, response, err) {
+			return response, err
+		}
+		if response != nil {
+			x.discard(response)
+		}
+		x.chosen.metrics.retries.Inc()
+		if err := x.pause(try); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// try sends the request to one endpoint.
+func (x *exchange) try() (*http.Response, error) {
+	chosen, err := x.service.pick(x.endpoints, x.tried)
+	if err != nil {
+		return nil, err
+	}
+	x.chosen = chosen
+	x.tried = append(x.tried, chosen.endpoint)
+	settings := chosen.settings
+	if err := settings.limit.enter(x.ctx); err != nil {
+		settings.breaker.forget()
+		return nil, err
+	}
+	if !chosen.begin() {
+		settings.limit.leave()
+		settings.breaker.forget()
+		x.tried = x.tried[:len(x.tried)-1]
+		return x.try()
+	}
+	x.began = time.Now()
+	response, err := x.send()
+	if err == nil {
+		if response.StatusCode >= http.StatusInternalServerError {
+			x.report(true)
+		} else {
+			x.report(false)
+		}
+		return response, nil
+	}
+	settings.limit.leave()
+	chosen.end()
+	if k := kindOf(err); k == clientGone || k == tooLarge {
+		settings.breaker.forget()
+		chosen.metrics.errors[clientGone].Inc()
+	} else {
+		chosen.metrics.errors[k].Inc()
+		x.report(true)
+	}
+	return nil, err
+}
+
+// report tells breaker and outlier detection how a try ended.
+func (x *exchange) report(fault bool) {
+	settings := x.chosen.settings
+	settings.breaker.report(fault)
+	if fault {
+		x.chosen.faults.Add(1)
+	}
+	if settings.outlier.report(fault, x.service.ejectable) {
+		x.chosen.metrics.ejections.Inc()
+	}
+}
+
+// send does one try, which may have a bound of its own until the answer begins.
+func (x *exchange) send() (*http.Response, error) {
+	ctx, bounded := x.ctx, func() bool { return false }
+	if r := x.service.policy.Retry; r != nil && r.RetryTimeout != nil {
+		var cancel context.CancelCauseFunc
+		ctx, cancel = context.WithCancelCause(x.ctx)
+		timer := time.AfterFunc(duration(r.RetryTimeout), func() { cancel(context.DeadlineExceeded) })
+		bounded = func() bool { timer.Stop(); return errors.Is(context.Cause(ctx), context.DeadlineExceeded) }
+	}
+	out := x.request
+	if ctx != out.Context() || x.held != nil || len(x.tried) > 1 {
+		out = out.Clone(ctx)
+	}
+	if x.held != nil {
+		out.Body, _ = x.held.again()
+		out.GetBody = func() (io.ReadCloser, error) {
+			again, ok := x.held.again()
+			if !ok {
+				return nil, errors.New("the body is not held any more")
+			}
+			return again, nil
+		}
+	}
+	out.URL.Host = x.chosen.address
+	out.URL.Scheme = "http"
+	if x.service.secure {
+		out.URL.Scheme = "https"
+	}
+	response, err := x.chosen.settings.transport.RoundTrip(out)
+	if bounded() && err != nil {
+		return nil, &problem{timedOut, err}
+	}
+	return response, err
+}
+
+// again says whether a try is repeated.
+func (x *exchange) again(try int, response *http.Response, err error) bool {
+	r := x.service.policy.Retry
+	if r == nil || try >= min(*r.MaxRetries, maxTries) || x.ctx.Err() != nil || !x.held.replayable() {
+		return false
+	}
+	if !slices.Contains(r.RetryOn, x.outcome(response, err)) {
+		return false
+	}
+	safe := isConnectFailure(err) || r.NonIdempotent || idempotent(x.request)
+	return safe && x.service.budget.retry()
+}
+
+// outcome is what a policy calls the end of a try; empty is one that it has no word for.
+func (x *exchange) outcome(response *http.Response, err error) traffic.RetryOn {
+	switch {
+	case err == nil && response.StatusCode >= http.StatusInternalServerError:
+		return traffic.Retry5xx
+	case err == nil:
+		return ""
+	case isConnectFailure(err):
+		return traffic.RetryConnectFailure
+	}
+	switch kindOf(err) {
+	case timedOut:
+		return traffic.RetryTimeout
+	case network:
+		return traffic.RetryReset
+	}
+	return ""
+}
+
+// idempotent says whether a request may be sent twice (RFC 9110, 9.2.2).
+func idempotent(r *http.Request) bool {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodOptions, http.MethodTrace, http.MethodPut, http.MethodDelete:
+		return r.Header.Get("Upgrade") == ""
+	}
+	return r.Header.Get("Idempotency-Key") != ""
+}
+
+// discard gives up an answer that is not passed on.
+func (x *exchange) discard(response *http.Response) {
+	const most = 64 << 10 // so that the connection can be kept
+	_, _ = io.CopyN(io.Discard, response.Body, most)
+	_ = response.Body.Close()
+	x.done(response.StatusCode)
+}
+
+func (x *exchange) done(status int) {
+	x.chosen.settings.limit.leave()
+	x.chosen.end()
+	x.chosen.metrics.observe(status, time.Since(x.began))
+}
+
+// pause waits before the next try.
+func (x *exchange) pause(try int) error {
+	most := duration(x.service.policy.Retry.Backoff) << min(try, maxTries)
+	if most <= 0 {
+		return nil
+	}
+	timer := time.NewTimer(rand.N(most))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-x.ctx.Done():
+		return x.ctx.Err()
+	}
+}
+
+// finishing is the body of an answer, at whose end the request is not in flight any
+// more. That of a switched protocol can be written too.
+func (x *exchange) finishing(response *http.Response, cancel context.CancelFunc) io.ReadCloser {
+	f := &finishingBody{ReadCloser: response.Body, exchange: x, status: response.StatusCode, cancel: cancel}
+	if writer, ok := response.Body.(io.ReadWriteCloser); ok {
+		return &switchedBody{f, writer}
+	}
+	return f
+}
+
+// interrupted notes an answer that broke off.
+func (s *service) interrupted(c candidate) {
+	c.faults.Add(1)
+	c.metrics.errors[network].Inc()
+	if c.settings.outlier.report(true, s.ejectable) {
+		c.metrics.ejections.Inc()
+	}
+}
+
+type finishingBody struct {
+	io.ReadCloser
+	exchange *exchange
+	status   int
+	cancel   context.CancelFunc
+	once     sync.Once
+}
+
+func (f *finishingBody) Read(p []byte) (int, error) {
+	n, err := f.ReadCloser.Read(p)
+	if err != nil && err != io.EOF && kindOf(err) != clientGone {
+		f.exchange.service.interrupted(f.exchange.chosen)
+	}
+	return n, err
+}
+
+func (f *finishingBody) Close() error {
+	err := f.ReadCloser.Close()
+	f.once.Do(func() {
+		f.exchange.done(f.status)
+		f.cancel()
+	})
+	return err
+}
+
+type switchedBody struct {
+	*finishingBody
+	writer io.Writer
+}
+
+func (s *switchedBody) Write(p []byte) (int, error) { return s.writer.Write(p) }

@@ -1,0 +1,69 @@
+package proxy
+
+import (
+	"log/slog"
+	"net/http"
+	"net/http/httputil"
+	"strings"
+	"sync"
+)
+
+// forwarder passes the requests of a route on.
+type forwarder struct {
+	service *service
+	reverse *httputil.ReverseProxy
+	refused func(kind)
+}
+
+func newForwarder(p *Proxy, listener string, s *service, subset string) *forwarder {
+	f := &forwarder{service: s, refused: func(k kind) { p.metrics.refusals.WithLabelValues(listener, string(k)).Inc() }}
+	f.reverse = &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetXForwarded()
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", s.name // replaced by each try
+		},
+		Transport:  &passage{service: s, subset: subset},
+		BufferPool: buffers,
+		ErrorLog:   slog.NewLogLogger(p.options.Logger.Handler(), slog.LevelDebug),
+		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
+			k := kindOf(err)
+			if r.Context().Err() != nil {
+				k = clientGone
+			}
+			f.refuse(w, k)
+		},
+	}
+	return f
+}
+
+func (f *forwarder) refuse(w http.ResponseWriter, k kind) {
+	f.refused(k)
+	tell(w, k)
+}
+
+func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if most := f.service.policy.Limits.MaxBodyBytes; most > 0 {
+		if r.ContentLength > most {
+			f.refuse(w, tooLarge)
+			return
+		}
+		r.Body = http.MaxBytesReader(w, r.Body, most)
+	}
+	if upgrade := r.Header.Get("Upgrade"); upgrade != "" && !strings.EqualFold(upgrade, "websocket") {
+		// Whatever is spoken after it, such as h2c, would go past routes and policy.
+		r.Header.Del("Upgrade")
+	}
+	f.reverse.ServeHTTP(w, f.service.mirror.copy(r))
+}
+
+// bufferBytes is the size of the buffers that answers are copied through.
+const bufferBytes = 32 << 10
+
+// buffers are shared by all forwarders.
+var buffers = &bufferPool{sync.Pool{New: func() any { return new([bufferBytes]byte) }}}
+
+type bufferPool struct{ pool sync.Pool }
+
+func (b *bufferPool) Get() []byte { return b.pool.Get().(*[bufferBytes]byte)[:] }
+
+func (b *bufferPool) Put(buffer []byte) { b.pool.Put((*[bufferBytes]byte)(buffer)) }

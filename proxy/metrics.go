@@ -1,0 +1,91 @@
+package proxy
+
+import (
+	"strconv"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// metrics are those of a proxy, for Prometheus.
+type metrics struct {
+	requests  *prometheus.CounterVec
+	errors    *prometheus.CounterVec
+	latency   *prometheus.HistogramVec
+	inFlight  *prometheus.GaugeVec
+	ejections *prometheus.CounterVec
+	retries   *prometheus.CounterVec
+	refusals  *prometheus.CounterVec
+	version   prometheus.Gauge
+}
+
+// latencyBuckets are in seconds, from half a millisecond to a minute.
+var latencyBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
+
+func newMetrics() *metrics {
+	labels := []string{"service", "endpoint"}
+	counter := func(name, help string, more ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "windlass", Subsystem: "proxy", Name: name, Help: help}, append(labels[:2:2], more...))
+	}
+	return &metrics{
+		requests:  counter("requests_total", "Requests that an endpoint has answered, by the class of the status.", "code"),
+		errors:    counter("errors_total", "Requests that an endpoint has not answered, by kind.", "kind"),
+		latency:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "windlass", Subsystem: "proxy", Name: "request_seconds", Help: "Time until an answer was passed on whole.", Buckets: latencyBuckets}, labels),
+		inFlight:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "windlass", Subsystem: "proxy", Name: "in_flight", Help: "Requests that an endpoint works on."}, labels),
+		ejections: counter("ejections_total", "How often an endpoint was taken out because of its faults."),
+		retries:   counter("retries_total", "Tries that were repeated after one at this endpoint."),
+		refusals:  prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "windlass", Subsystem: "proxy", Name: "refusals_total", Help: "Requests that the proxy has answered itself, by kind."}, []string{"listener", "kind"}),
+		version:   prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "windlass", Subsystem: "proxy", Name: "configuration_version", Help: "Version of the configuration that runs."}),
+	}
+}
+
+func (m *metrics) register(r prometheus.Registerer) {
+	if r != nil {
+		r.MustRegister(m.requests, m.errors, m.latency, m.inFlight, m.ejections, m.retries, m.refusals, m.version)
+	}
+}
+
+// endpointMetrics are the metrics of one endpoint, so that no request looks them up.
+type endpointMetrics struct {
+	codes     [6]prometheus.Counter
+	errors    map[kind]prometheus.Counter
+	latency   prometheus.Observer
+	inFlight  prometheus.Gauge
+	ejections prometheus.Counter
+	retries   prometheus.Counter
+}
+
+func (m *metrics) of(service, endpoint string) *endpointMetrics {
+	e := &endpointMetrics{
+		latency: m.latency.WithLabelValues(service, endpoint), inFlight: m.inFlight.WithLabelValues(service, endpoint),
+		ejections: m.ejections.WithLabelValues(service, endpoint), retries: m.retries.WithLabelValues(service, endpoint),
+		errors: map[kind]prometheus.Counter{},
+	}
+	for class := range e.codes {
+		if class > 0 {
+			e.codes[class] = m.requests.WithLabelValues(service, endpoint, strconv.Itoa(class)+"xx")
+		}
+	}
+	for _, k := range []kind{noUpstream, circuitOpen, timedOut, network, limited, tooLarge, clientGone} {
+		e.errors[k] = m.errors.WithLabelValues(service, endpoint, string(k))
+	}
+	return e
+}
+
+func (e *endpointMetrics) observe(status int, took time.Duration) {
+	if class := status / 100; class > 0 && class < len(e.codes) {
+		e.codes[class].Inc()
+	}
+	e.latency.Observe(took.Seconds())
+}
+
+// forget drops the metrics of an endpoint that is gone.
+func (m *metrics) forget(service, endpoint string) {
+	labels := prometheus.Labels{"service": service, "endpoint": endpoint}
+	m.requests.DeletePartialMatch(labels)
+	m.errors.DeletePartialMatch(labels)
+	m.latency.DeletePartialMatch(labels)
+	m.inFlight.DeletePartialMatch(labels)
+	m.ejections.DeletePartialMatch(labels)
+	m.retries.DeletePartialMatch(labels)
+}

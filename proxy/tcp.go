@@ -1,0 +1,106 @@
+package proxy
+
+import (
+	"context"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+// passThrough connects a client with an endpoint until both are done.
+func (p *Proxy) passThrough(ctx context.Context, client net.Conn, s *service) {
+	defer client.Close()
+	upstream, chosen, err := s.connect(ctx)
+	if err != nil {
+		p.options.Logger.Debug("a connection was not passed on", "service", s.name, "error", err)
+		return
+	}
+	began := time.Now()
+	defer func() {
+		upstream.Close()
+		chosen.settings.limit.leave()
+		chosen.end()
+		chosen.metrics.latency.Observe(time.Since(began).Seconds())
+	}()
+	idle := duration(s.policy.Timeout.IdleTimeout)
+	var both sync.WaitGroup
+	both.Go(func() { pipe(upstream, client, idle) })
+	both.Go(func() { pipe(client, upstream, idle) })
+	both.Wait()
+}
+
+// connect opens a connection to an endpoint, to another one where the first does not
+// take it.
+func (s *service) connect(ctx context.Context) (net.Conn, candidate, error) {
+	endpoints := s.group("")
+	var tried []*endpoint
+	for {
+		chosen, err := s.pick(endpoints, tried)
+		if err != nil {
+			return nil, chosen, err
+		}
+		settings := chosen.settings
+		if err := settings.limit.enter(ctx); err != nil {
+			settings.breaker.forget()
+			return nil, chosen, err
+		}
+		if !chosen.begin() {
+			settings.limit.leave()
+			settings.breaker.forget()
+			continue
+		}
+		connection, err := chosen.dialer.DialContext(ctx, "tcp", chosen.address)
+		settings.breaker.report(err != nil)
+		ejected := settings.outlier.report(err != nil, s.ejectable)
+		if err == nil {
+			return connection, chosen, nil
+		}
+		settings.limit.leave()
+		chosen.end()
+		chosen.faults.Add(1)
+		chosen.metrics.errors[kindOf(err)].Inc()
+		if ejected {
+			chosen.metrics.ejections.Inc()
+		}
+		if tried = append(tried, chosen.endpoint); len(tried) >= len(endpoints) || ctx.Err() != nil {
+			return nil, chosen, err
+		}
+	}
+}
+
+// pipe copies until the source ends, and tells the other side.
+func pipe(to, from net.Conn, idle time.Duration) {
+	_, err := io.Copy(to, &lively{from, to, idle})
+	if half, ok := underlying(to).(interface{ CloseWrite() error }); ok && err == nil {
+		_ = half.CloseWrite()
+		return
+	}
+	_ = to.Close()
+	_ = from.Close()
+}
+
+// underlying is the connection that a tracked one wraps.
+func underlying(c net.Conn) net.Conn {
+	if t, ok := c.(*trackedConnection); ok {
+		return t.Conn
+	}
+	return c
+}
+
+// lively ends a connection on which nothing moves in either direction.
+type lively struct {
+	from, to net.Conn
+	idle     time.Duration
+}
+
+func (l *lively) Read(p []byte) (int, error) {
+	if l.idle > 0 {
+		_ = l.from.SetReadDeadline(time.Now().Add(l.idle))
+	}
+	n, err := l.from.Read(p)
+	if n > 0 && l.idle > 0 {
+		_ = l.to.SetReadDeadline(time.Now().Add(l.idle))
+	}
+	return n, err
+}
