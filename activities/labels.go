@@ -62,6 +62,8 @@ const (
 	LabelSettings = LabelPrefix + "settings"
 	// LabelNetworks names the networks that a replica joins, separated by commas.
 	LabelNetworks = LabelPrefix + "networks"
+	// LabelTarget names the Compute that a container of a LoadBalancer passes requests to.
+	LabelTarget = LabelPrefix + "target"
 	// LabelSecurityGroups names the security groups of a container, separated by commas.
 	LabelSecurityGroups = LabelPrefix + "securitygroups"
 )

@@ -35,12 +35,13 @@ type WorkerConfig struct {
 	// not named nats or temporal.
 	DataDir string
 
-	// DockerHost, PostgresImage, RedisImage, ValkeyImage and SecretsDir are the values of the flags of the same name, empty
+	// DockerHost, PostgresImage, RedisImage, ValkeyImage, ProxyBinary and SecretsDir are the values of the flags of the same name, empty
 	// when not given.
 	DockerHost    string
 	PostgresImage string
 	RedisImage    string
 	ValkeyImage   string
+	ProxyBinary   string
 	SecretsDir    string
 
 	// Logger is never nil.
@@ -99,6 +100,7 @@ func NewCommand(run WorkerFunc) *cobra.Command {
 	flags.StringVar(&o.worker.PostgresImage, "postgres-image", "", "image of PostgreSQL databases, for the worker")
 	flags.StringVar(&o.worker.RedisImage, "redis-image", "", "image of Redis databases, for the worker")
 	flags.StringVar(&o.worker.ValkeyImage, "valkey-image", "", "image of Valkey databases, for the worker")
+	flags.StringVar(&o.worker.ProxyBinary, "proxy-binary", "", "the windlass-proxy that LoadBalancers run, for the worker (default the one beside this program)")
 	flags.StringVar(&o.worker.SecretsDir, "secrets-dir", "", "directory with one file per secret, for the worker")
 	return command
 }

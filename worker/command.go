@@ -43,6 +43,7 @@ func NewCommand() *cobra.Command {
 	flags.StringVar(&c.PostgresImage, "postgres-image", "", "image of PostgreSQL databases; {version} stands for the version (default the official image)")
 	flags.StringVar(&c.RedisImage, "redis-image", "", "image of Redis databases, likewise")
 	flags.StringVar(&c.ValkeyImage, "valkey-image", "", "image of Valkey databases, likewise")
+	flags.StringVar(&c.ProxyBinary, "proxy-binary", "", "the windlass-proxy that LoadBalancers run (default the one beside this program)")
 	flags.StringSliceVar(&c.Approvals, "require-approval", nil, "environments in which somebody has to approve every plan before it runs")
 	flags.TextVar(&level, "log-level", level, "least level to log: DEBUG, INFO, WARN or ERROR")
 	return command

@@ -34,6 +34,9 @@ type Config struct {
 	PostgresImage string
 	RedisImage    string
 	ValkeyImage   string
+	// ProxyBinary is the windlass-proxy that LoadBalancers run; the default is the file
+	// of that name beside this program.
+	ProxyBinary string
 	// Providers are there beside "docker", by name; may be nil.
 	Providers activities.Providers
 	// Approvals are the environments in which somebody has to approve every plan

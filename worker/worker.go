@@ -50,7 +50,7 @@ func Run(ctx context.Context, c Config) error {
 	}
 	defer temporal.Close()
 	engine, err := docker.New(docker.Config{
-		Name: "docker", Host: c.DockerHost, PostgresImage: c.PostgresImage, RedisImage: c.RedisImage, ValkeyImage: c.ValkeyImage, Logger: c.Logger,
+		Name: "docker", Host: c.DockerHost, PostgresImage: c.PostgresImage, RedisImage: c.RedisImage, ValkeyImage: c.ValkeyImage, ProxyBinary: c.ProxyBinary, Logger: c.Logger,
 	})
 	if err != nil {
 		return err

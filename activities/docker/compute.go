@@ -32,6 +32,9 @@ func (p *Provider) applyCompute(ctx context.Context, d plan.Desired, outputs sch
 				Hint:    "refer to a Storage with ${name.name}, or make the volume first"}
 		}
 	}
+	if w.balancers, err = p.balancersOf(ctx, d.Target); err != nil {
+		return err
+	}
 	return p.applyWorkload(ctx, w, secrets, say)
 }
 
@@ -190,9 +193,15 @@ func (p *Provider) applyWorkload(ctx context.Context, w *workload, secrets activ
 		return err
 	}
 	for _, c := range surplus {
+		if err := w.leave(ctx, c.name(), say); err != nil {
+			return err
+		}
 		if err := p.remove(ctx, t, c, say); err != nil {
 			return err
 		}
+	}
+	if err := w.settle(ctx, say); err != nil {
+		return err
 	}
 	// The addresses of what was removed are free again, and those of what ran before
 	// may have been changed by hand.

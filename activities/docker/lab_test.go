@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -23,9 +24,17 @@ import (
 	"windlass/schemas/quantity"
 )
 
+// proxyBinary is the proxy that the balancers of the tests run.
+var proxyBinary string
+
 func TestMain(m *testing.M) {
 	if err := images.Ensure(context.Background(), images.Fixture(), images.Postgres(), images.Redis()); err != nil {
 		fmt.Fprintln(os.Stderr, "the tests need a container engine and the images of dev/images:", err)
+		os.Exit(1)
+	}
+	var err error
+	if proxyBinary, err = images.ProxyBinary(context.Background()); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
@@ -65,7 +74,7 @@ func newProvider(t *testing.T, host string) *Provider {
 
 func newNamedProvider(t *testing.T, name, host string) *Provider {
 	t.Helper()
-	p, err := New(Config{Name: name, Host: host, PostgresImage: "windlass.local/postgres:{version}", RedisImage: "windlass.local/redis:{version}"})
+	p, err := New(Config{Name: name, Host: host, PostgresImage: "windlass.local/postgres:{version}", RedisImage: "windlass.local/redis:{version}", ProxyBinary: proxyBinary})
 	require.NoError(t, err)
 	t.Cleanup(func() { p.Close() })
 	return p
@@ -90,6 +99,14 @@ func (l *lab) clear() {
 			_, _ = l.engine.NetworkRemove(ctx, n.ID, client.NetworkRemoveOptions{})
 		}
 	}
+}
+
+// observedOrNone is what is observed of a resource; empty is nothing.
+func (l *lab) observedOrNone(resource string) []plan.Observed {
+	l.Helper()
+	all, err := l.provider.Observe(l.Context(), l.scope)
+	require.NoError(l, err)
+	return slices.DeleteFunc(all, func(o plan.Observed) bool { return o.Resource != resource })
 }
 
 // containers are all of the scope, found by name: also those without labels.

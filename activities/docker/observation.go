@@ -59,9 +59,14 @@ func (p *Provider) Observe(ctx context.Context, scope schemas.Scope) ([]plan.Obs
 		return nil, err
 	}
 	for i, c := range containers {
-		if replicas[i] != nil {
-			found.replica(c.Labels, *replicas[i])
+		if replicas[i] == nil {
+			continue
 		}
+		labels, err := p.declaredLabels(ctx, c, replicas[i], containers)
+		if err != nil {
+			return nil, err
+		}
+		found.replica(labels, *replicas[i])
 	}
 	// After the replicas: the first of them makes count no more what was noted before.
 	for _, c := range steps {

@@ -3,11 +3,13 @@ package docker
 import (
 	"cmp"
 	"fmt"
+	"net"
 	"strconv"
 
 	"windlass/activities"
 	"windlass/plan"
 	"windlass/schemas"
+	"windlass/schemas/traffic"
 )
 
 // Outputs implements activities.Provider.
@@ -26,6 +28,12 @@ func (p *Provider) Outputs(declared plan.Desired) (schemas.Outputs, error) {
 			port = strconv.Itoa(compute.Ports[0].ContainerPort)
 		}
 		return schemas.Outputs{"name": declared.Resource, "host": declared.Resource, "port": port}, nil
+	case schemas.TypeLoadBalancer:
+		balancer, err := decode[schemas.LoadBalancer](declared)
+		if err != nil {
+			return nil, err
+		}
+		return balancerOutputs(declared.Resource, balancer.WithDefaults()), nil
 	case schemas.TypeDatabase:
 		database, err := decode[schemas.Database](declared)
 		if err != nil {
@@ -35,12 +43,35 @@ func (p *Provider) Outputs(declared plan.Desired) (schemas.Outputs, error) {
 	default:
 		return nil, &activities.Fault{Kind: activities.Invalid, Resource: declared.Resource, Field: "type",
 			Message: fmt.Sprintf("the Docker provider has no type %q", declared.Type),
-			Hint:    "use Network, Storage, Compute, Database or SecurityGroup"}
+			Hint:    "use Network, Storage, Compute, Database, LoadBalancer or SecurityGroup"}
 	}
 }
 
+// balancerOutputs are those of the first port; the address is where the host
+// publishes one, empty where it does not.
+func balancerOutputs(resource string, b schemas.LoadBalancer) schemas.Outputs {
+	first := b.Listen[0]
+	scheme := "http"
+	switch {
+	case first.Protocol == traffic.TCP:
+		scheme = "tcp"
+	case first.TLS != nil:
+		scheme = "https"
+	}
+	outputs := schemas.Outputs{
+		"name": resource, "host": resource, "port": strconv.Itoa(first.Port),
+		"url": fmt.Sprintf("%s://%s:%d", scheme, resource, first.Port), "address": "",
+	}
+	for _, l := range b.Listen {
+		if *l.HostPort != 0 && outputs["address"] == "" {
+			outputs["address"] = net.JoinHostPort(l.HostIP, strconv.Itoa(*l.HostPort))
+		}
+	}
+	return outputs
+}
+
 // decode reads the properties of a resource.
-func decode[T schemas.Network | schemas.Storage | schemas.Compute | schemas.Database | schemas.SecurityGroup](d plan.Desired) (T, error) {
+func decode[T schemas.Network | schemas.Storage | schemas.Compute | schemas.Database | schemas.LoadBalancer | schemas.SecurityGroup](d plan.Desired) (T, error) {
 	v, err := schemas.Decode[T](d.Declaration())
 	if err != nil {
 		return v, &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: "properties", Message: err.Error(), Err: err}

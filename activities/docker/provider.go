@@ -10,6 +10,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/moby/moby/client"
@@ -47,6 +49,9 @@ type Config struct {
 	PostgresImage string
 	RedisImage    string
 	ValkeyImage   string
+	// ProxyBinary is the windlass-proxy that LoadBalancers run, a static binary for the
+	// engine's machine. The default is the file of that name beside this program.
+	ProxyBinary string
 	// Parallelism bounds how many containers are created and started at the same
 	// time. The default is DefaultParallelism.
 	Parallelism int
@@ -58,11 +63,13 @@ type Config struct {
 type Provider struct {
 	name      string
 	databases map[string]databaseEngine
-	engine    *client.Client
-	slots     chan struct{}
-	locks     *locks
-	addresses *fixedAddresses
-	filter    *packetfilter.Table
+	// proxyBinary is a path.
+	proxyBinary string
+	engine      *client.Client
+	slots       chan struct{}
+	locks       *locks
+	addresses   *fixedAddresses
+	filter      *packetfilter.Table
 	// bridgeSetting is the file of that name; another one in tests.
 	bridgeSetting string
 	logger        *slog.Logger
@@ -94,6 +101,7 @@ func New(c Config) (*Provider, error) {
 	return &Provider{
 		name:          c.Name,
 		databases:     newDatabaseEngines(c),
+		proxyBinary:   cmp.Or(c.ProxyBinary, besideProgram("windlass-proxy")),
 		engine:        engine,
 		slots:         make(chan struct{}, c.Parallelism),
 		locks:         newLocks(),
@@ -102,6 +110,16 @@ func New(c Config) (*Provider, error) {
 		bridgeSetting: bridgeSetting,
 		logger:        c.Logger.With("provider", c.Name),
 	}, nil
+}
+
+// besideProgram is the path of a file beside the program that runs; of the working
+// directory when that is not known.
+func besideProgram(name string) string {
+	program, err := os.Executable()
+	if err != nil {
+		return name
+	}
+	return filepath.Join(filepath.Dir(program), name)
 }
 
 // Close gives up the connections to the engine. What runs there goes on.
@@ -149,6 +167,8 @@ func (p *Provider) Apply(ctx context.Context, desired plan.Desired, secrets acti
 		err = p.applyCompute(ctx, desired, outputs, secrets, say)
 	case schemas.TypeDatabase:
 		err = p.applyDatabase(ctx, desired, outputs, secrets, say)
+	case schemas.TypeLoadBalancer:
+		err = p.applyLoadBalancer(ctx, desired, outputs, secrets, say)
 	case schemas.TypeSecurityGroup:
 		err = p.applySecurityGroup(ctx, desired, outputs, say)
 	}

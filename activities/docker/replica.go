@@ -55,6 +55,9 @@ func (r *replica) apply(ctx context.Context, existing []listed) error {
 			if !c.running() {
 				continue
 			}
+			if err := r.leave(ctx, c.name()); err != nil {
+				return err
+			}
 			if err := p.stop(ctx, w.desired.Resource, c, r.say); err != nil {
 				return err
 			}
@@ -63,7 +66,13 @@ func (r *replica) apply(ctx context.Context, existing []listed) error {
 	if err := r.ready(ctx, wanted); err != nil {
 		return err
 	}
+	if err := r.join(ctx); err != nil {
+		return err
+	}
 	for _, c := range others {
+		if err := r.leave(ctx, c.name()); err != nil {
+			return err
+		}
 		if err := p.remove(ctx, w.desired.Target, c, r.say); err != nil {
 			return err
 		}
@@ -144,8 +153,28 @@ func (r *replica) adopt(ctx context.Context, id string) (bool, error) {
 	}
 }
 
+// join has the balancers pass requests to the declared container.
+func (r *replica) join(ctx context.Context) error {
+	for _, b := range r.workload.balancers {
+		r.say(fmt.Sprintf("taking %s into %s", r.title(), b.target.Resource))
+		if err := b.join(ctx, r.workload.containerName(r.index), r.say); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// leave has the balancers pass no more requests to a container, and waits for those
+// that it has.
+func (r *replica) leave(ctx context.Context, name string) error {
+	return r.workload.leave(ctx, name, r.say)
+}
+
 // discard removes the declared container, so that it can be made anew.
 func (r *replica) discard(ctx context.Context, id string) error {
+	if err := r.leave(ctx, r.workload.containerName(r.index)); err != nil {
+		return err
+	}
 	c := listed{container.Summary{ID: id, Names: []string{r.workload.containerName(r.index)}, State: container.StateRunning}}
 	return r.provider.remove(ctx, r.workload.desired.Target, c, r.say)
 }
@@ -246,6 +275,11 @@ func (r *replica) giveUpAddresses(ctx context.Context, id string) error {
 func (r *replica) begin(ctx context.Context, id string) error {
 	if err := r.removeSteps(ctx, r.ownSteps()); err != nil {
 		return err
+	}
+	if prepare := r.workload.prepare; prepare != nil {
+		if err := prepare(ctx, id, r.workload.containerName(r.index)); err != nil {
+			return err
+		}
 	}
 	return r.start(ctx, id)
 }

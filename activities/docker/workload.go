@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -21,7 +22,7 @@ import (
 	"windlass/schemas"
 )
 
-// workload is what a Compute and a Database have in common: containers of one
+// workload is what a Compute, a Database and a LoadBalancer have in common: containers of one
 // kind, with what the engine is told about each of them.
 type workload struct {
 	desired  plan.Desired
@@ -47,6 +48,10 @@ type workload struct {
 	health *schemas.Health
 	// newProbe makes the check of one replica; nil together with health.
 	newProbe func() probe
+	// prepare, when set, is called with a container that was made and not started yet.
+	prepare func(ctx context.Context, id, name string) error
+	// balancers pass requests to the replicas.
+	balancers []*balancer
 	// config and host hold revealed secrets: they go to the engine and nowhere else.
 	config *container.Config
 	host   *container.HostConfig
@@ -197,5 +202,31 @@ func (w *workload) watch(health *schemas.Health, newProbe func() probe) error {
 		return fmt.Errorf("%s: health check: %w", w.desired.Resource, err)
 	}
 	w.config.Labels[activities.LabelHealth] = string(text)
+	return nil
+}
+
+// leave has the balancers pass no more requests to a container, and waits for those
+// that it has.
+func (w *workload) leave(ctx context.Context, name string, say activities.Progress) error {
+	for _, b := range w.balancers {
+		say(fmt.Sprintf("taking %s out of %s", name, b.target.Resource))
+		if err := b.leave(ctx, name, say); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// settle has the balancers know the declared containers and no others.
+func (w *workload) settle(ctx context.Context, say activities.Progress) error {
+	names := make([]string, w.replicas)
+	for index := range names {
+		names[index] = w.containerName(index)
+	}
+	for _, b := range w.balancers {
+		if err := b.settle(ctx, names, say); err != nil {
+			return err
+		}
+	}
 	return nil
 }

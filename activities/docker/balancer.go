@@ -1,0 +1,315 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"windlass/activities"
+	"windlass/plan"
+	"windlass/schemas"
+	"windlass/schemas/traffic"
+)
+
+const (
+	// configurationFile is the name of the configuration in the proxy's state directory.
+	configurationFile = "configuration.json"
+	// configurationTries is how often a configuration is made anew because somebody
+	// else, as a rule another worker, was faster.
+	configurationTries = 10
+	// defaultDrainTimeout is that of a policy that names none.
+	defaultDrainTimeout = 30 * time.Second
+)
+
+// balancer steers the proxies of one LoadBalancer. What they do is in their
+// configuration and nowhere else.
+type balancer struct {
+	provider *Provider
+	target   plan.Target
+}
+
+// balancersOf are the LoadBalancers in front of a Compute.
+func (p *Provider) balancersOf(ctx context.Context, compute plan.Target) ([]*balancer, error) {
+	labels := p.scopeLabels(compute.Scope)
+	labels[activities.LabelTarget] = compute.Resource
+	containers, err := p.listContainers(ctx, compute.Resource, labels)
+	if err != nil {
+		return nil, err
+	}
+	var found []*balancer
+	for _, c := range containers {
+		t := targetOf(c.Labels)
+		if !slices.ContainsFunc(found, func(b *balancer) bool { return b.target == t }) {
+			found = append(found, &balancer{provider: p, target: t})
+		}
+	}
+	return found, nil
+}
+
+// instance is a proxy with what it does.
+type instance struct {
+	proxy
+	running bool
+	current *traffic.Configuration
+}
+
+// instances are the proxies that there are.
+func (b *balancer) instances(ctx context.Context) ([]instance, error) {
+	containers, err := b.provider.listContainers(ctx, b.target.Resource, activities.IdentityLabels(b.target))
+	if err != nil {
+		return nil, err
+	}
+	found := make([]instance, len(containers))
+	for i, c := range containers {
+		x := proxy{b.provider, b.target.Resource, c.ID, c.name()}
+		current, err := x.configuration(ctx)
+		if err != nil {
+			return nil, err
+		}
+		found[i] = instance{x, c.running(), current}
+	}
+	return found, nil
+}
+
+// latest is the newest configuration of the proxies; the zero value is none.
+func latest(all []instance) traffic.Configuration {
+	var newest traffic.Configuration
+	for _, x := range all {
+		if x.current != nil && x.current.Version > newest.Version {
+			newest = *x.current
+		}
+	}
+	return newest
+}
+
+// configure makes all proxies do what change makes of what they do. Where nothing
+// changes, nothing is touched. One that does not run is given the configuration for
+// its next start.
+func (b *balancer) configure(ctx context.Context, files map[string][]byte, change func(traffic.Configuration) (traffic.Configuration, error)) error {
+	for range configurationTries {
+		all, err := b.instances(ctx)
+		if err != nil {
+			return err
+		}
+		next, err := change(latest(all))
+		if err != nil {
+			return err
+		}
+		next.Version = latest(all).Version + 1
+		superseded, err := b.give(ctx, all, files, next)
+		if err != nil || !superseded {
+			return err
+		}
+	}
+	return &activities.Fault{Kind: activities.Unavailable, Resource: b.target.Resource,
+		Message: "something else configures the proxies at the same time", Hint: "let one worker at a time change this Infrastructure by hand"}
+}
+
+// give hands a configuration to all proxies, unless each does that already.
+func (b *balancer) give(ctx context.Context, all []instance, files map[string][]byte, next traffic.Configuration) (superseded bool, err error) {
+	same := !slices.ContainsFunc(all, func(x instance) bool { return x.current == nil || !alike(*x.current, next) })
+	for _, x := range all {
+		if len(files) > 0 {
+			if err := x.place(ctx, files); err != nil {
+				return false, err
+			}
+		}
+		if same {
+			continue
+		}
+		if !x.running {
+			content, err := content(next)
+			if err != nil {
+				return false, err
+			}
+			if err := x.place(ctx, map[string][]byte{configurationFile: content}); err != nil {
+				return false, err
+			}
+			continue
+		}
+		if superseded, err := x.apply(ctx, next); superseded || err != nil {
+			return superseded, err
+		}
+	}
+	return false, nil
+}
+
+// alike says whether two configurations do the same.
+func alike(a, b traffic.Configuration) bool {
+	a.Version, b.Version = 0, 0
+	// As the proxy keeps them: what is empty is left out.
+	one, errOne := json.Marshal(a)
+	other, errOther := json.Marshal(b)
+	return errOne == nil && errOther == nil && bytes.Equal(one, other)
+}
+
+// content is a configuration as it is kept in a file.
+func content(c traffic.Configuration) ([]byte, error) {
+	text, err := json.MarshalIndent(c, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("configuration of the proxy: %w", err)
+	}
+	return text, nil
+}
+
+// declaredIn is the LoadBalancer whose labels a configuration carries.
+func declaredIn(c traffic.Configuration) (schemas.LoadBalancer, error) {
+	var declared schemas.LoadBalancer
+	if err := json.Unmarshal([]byte(c.Labels[activities.LabelProperties]), &declared); err != nil {
+		return declared, err
+	}
+	return declared.WithDefaults(), nil
+}
+
+// endpointsOf are the replicas that a configuration passes requests to.
+func endpointsOf(c traffic.Configuration) []traffic.Endpoint {
+	if len(c.Services) == 0 {
+		return nil
+	}
+	return c.Services[0].Endpoints
+}
+
+// observedEndpoints are the replicas of a LoadBalancer's target that run. What is about to
+// leave stays so.
+func (b *balancer) observedEndpoints(ctx context.Context, target string, current traffic.Configuration) ([]traffic.Endpoint, error) {
+	labels := b.provider.scopeLabels(b.target.Scope)
+	labels[activities.LabelResource], labels[activities.LabelType] = target, string(schemas.TypeCompute)
+	containers, err := b.provider.listContainers(ctx, b.target.Resource, labels)
+	if err != nil {
+		return nil, err
+	}
+	_, replicas := separateSteps(containers)
+	var endpoints []traffic.Endpoint
+	for _, c := range replicas {
+		if !c.running() {
+			continue
+		}
+		e := traffic.Endpoint{ID: c.name()}
+		if known := slices.IndexFunc(endpointsOf(current), func(k traffic.Endpoint) bool { return k.ID == e.ID }); known >= 0 {
+			e = endpointsOf(current)[known]
+		}
+		endpoints = append(endpoints, e)
+	}
+	return ordered(endpoints), nil
+}
+
+// ordered sorts endpoints by name, so that the same ones are the same configuration.
+func ordered(endpoints []traffic.Endpoint) []traffic.Endpoint {
+	slices.SortFunc(endpoints, func(a, b traffic.Endpoint) int { return strings.Compare(a.ID, b.ID) })
+	return endpoints
+}
+
+// edit changes the endpoints of all proxies.
+func (b *balancer) edit(ctx context.Context, say activities.Progress, change func([]traffic.Endpoint) []traffic.Endpoint) error {
+	unlock, err := b.provider.locks.lock(ctx, b.target, say)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	return b.configure(ctx, nil, func(current traffic.Configuration) (traffic.Configuration, error) {
+		declared, err := declaredIn(current)
+		if err != nil {
+			return current, nil // it has no configuration yet: its own creation gives it one
+		}
+		return trafficConfiguration(declared, current.Labels, ordered(change(slices.Clone(endpointsOf(current))))), nil
+	})
+}
+
+// join has the proxies pass requests to a replica.
+func (b *balancer) join(ctx context.Context, name string, say activities.Progress) error {
+	return b.edit(ctx, say, func(endpoints []traffic.Endpoint) []traffic.Endpoint {
+		endpoints = slices.DeleteFunc(endpoints, func(e traffic.Endpoint) bool { return e.ID == name })
+		return append(endpoints, traffic.Endpoint{ID: name})
+	})
+}
+
+// leave has the proxies pass no more requests to a replica, and waits until it has
+// none in flight, at most for the drain timeout.
+func (b *balancer) leave(ctx context.Context, name string, say activities.Progress) error {
+	known := false
+	err := b.edit(ctx, say, func(endpoints []traffic.Endpoint) []traffic.Endpoint {
+		for i := range endpoints {
+			if endpoints[i].ID == name {
+				endpoints[i].Draining, known = true, true
+			}
+		}
+		return endpoints
+	})
+	if err != nil || !known {
+		return err
+	}
+	all, err := b.instances(ctx)
+	if err != nil {
+		return err
+	}
+	group, groupContext := errgroup.WithContext(ctx)
+	for _, x := range all {
+		if !x.running || x.current == nil {
+			continue
+		}
+		for _, s := range x.current.Services {
+			patience := defaultDrainTimeout
+			if s.Policy.DrainTimeout != nil {
+				patience = time.Duration(*s.Policy.DrainTimeout)
+			}
+			group.Go(func() error { return x.drained(groupContext, s.Name, name, patience) })
+		}
+	}
+	return group.Wait()
+}
+
+// settle leaves exactly these replicas.
+func (b *balancer) settle(ctx context.Context, names []string, say activities.Progress) error {
+	return b.edit(ctx, say, func(endpoints []traffic.Endpoint) []traffic.Endpoint {
+		kept := make([]traffic.Endpoint, 0, len(names))
+		for _, name := range names {
+			e := traffic.Endpoint{ID: name}
+			if known := slices.IndexFunc(endpoints, func(k traffic.Endpoint) bool { return k.ID == name }); known >= 0 {
+				e.Weight, e.Subset = endpoints[known].Weight, endpoints[known].Subset
+			}
+			kept = append(kept, e)
+		}
+		return kept
+	})
+}
+
+// declaredLabels are the labels that say how a replica is declared. An engine does
+// not change those of a container, so that those of a proxy are in its configuration.
+func (p *Provider) declaredLabels(ctx context.Context, c listed, r *plan.Replica, all []listed) (map[string]string, error) {
+	if c.Labels[activities.LabelType] != string(schemas.TypeLoadBalancer) {
+		return c.Labels, nil
+	}
+	current, err := proxy{p, c.Labels[activities.LabelResource], c.ID, c.name()}.configuration(ctx)
+	if err != nil {
+		return nil, err
+	}
+	labels := maps.Clone(c.Labels)
+	delete(labels, activities.LabelProtect)
+	delete(labels, activities.LabelDeleteTimeout)
+	if current == nil || len(current.Labels) == 0 {
+		labels[activities.LabelSpec], r.SpecHash = "", ""
+		r.Drift = append(r.Drift, "it has no configuration")
+		return labels, nil
+	}
+	maps.Copy(labels, current.Labels)
+	r.SpecHash = labels[activities.LabelSpec]
+	declared, err := declaredIn(*current)
+	if err != nil || !alike(*current, trafficConfiguration(declared, current.Labels, endpointsOf(*current))) {
+		r.Drift = append(r.Drift, "its configuration is not the declared one")
+	}
+	for _, replica := range all {
+		t := targetOf(replica.Labels)
+		serves := slices.ContainsFunc(endpointsOf(*current), func(e traffic.Endpoint) bool { return e.ID == replica.name() && !e.Draining })
+		if t.Type == schemas.TypeCompute && t.Resource == declared.Target && replica.running() && !serves {
+			r.Drift = append(r.Drift, fmt.Sprintf("it passes nothing to %s", replica.name()))
+		}
+	}
+	return labels, nil
+}
