@@ -20,6 +20,8 @@ func newForwarder(p *Proxy, listener string, s *service, subset string) *forward
 	f.reverse = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetXForwarded()
+			// Nothing here reads the query, so that one that is odd is the endpoint's affair.
+			r.Out.URL.RawQuery = r.In.URL.RawQuery
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", s.name // replaced by each try
 		},
 		Transport:  &passage{service: s, subset: subset},
