@@ -55,7 +55,7 @@ func TestRequestsArePassedOnAsTheyAreButForWhoSaysSo(t *testing.T) {
 	require.Empty(t, r.Header.Get("X-Hop"))
 	require.Equal(t, "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", r.Header.Get("Traceparent"))
 
-	go func() { _ = s.get("/") }()
+	require.Equal(t, http.StatusTeapot, s.get("/").status)
 	require.Regexp(t, "^00-[0-9a-f]{32}-[0-9a-f]{16}-00$", (<-seen).Header.Get("Traceparent"), "one without a trace begins one")
 }
 

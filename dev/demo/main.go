@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -40,7 +41,9 @@ type demo struct {
 	engine    *client.Client
 	// environment keeps what the demo makes apart from everything else.
 	environment string
-	shown       []string
+	// port is where the host publishes the service.
+	port  int
+	shown []string
 }
 
 func run(ctx context.Context, keep bool) (err error) {
@@ -57,7 +60,11 @@ func run(ctx context.Context, keep bool) (err error) {
 		return fmt.Errorf("container engine: %w", err)
 	}
 	defer engine.Close()
-	d := &demo{directory: directory, binaries: binaries, keep: keep, engine: engine, environment: fmt.Sprintf("demo-%d", os.Getpid())}
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	d := &demo{directory: directory, binaries: binaries, keep: keep, engine: engine, environment: fmt.Sprintf("demo-%d", os.Getpid()), port: port}
 	kept := false
 	defer func() {
 		if !kept {
@@ -70,9 +77,9 @@ func run(ctx context.Context, keep bool) (err error) {
 		do    func(context.Context) error
 	}{
 		{"Start NATS, Temporal and its web UI in one process, and a worker in another", d.start},
-		{"Publish a CloudEvent that asks for a network, a PostgreSQL database and three replicas of a service", d.deploy},
+		{"Publish a CloudEvent that asks for a network, a PostgreSQL database, three replicas of a service and a load balancer", d.deploy},
 		{"Create a user through the service and read it back from the database", d.use},
-		{"Deploy version 1.1.0 and kill the worker with SIGKILL in the middle of it", d.crash},
+		{"Deploy version 1.1.0 under load, and kill the worker with SIGKILL in the middle of it", d.crash},
 		{"Destroy everything", d.destroy},
 	} {
 		if keep && step.title == "Destroy everything" {
@@ -92,6 +99,16 @@ func run(ctx context.Context, keep bool) (err error) {
 		d.printKept()
 	}
 	return nil
+}
+
+// freePort is a port that nothing listens on.
+func freePort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("find a free port: %w", err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
 func (d *demo) show(format string, values ...any) {
@@ -118,13 +135,14 @@ func (d *demo) end() {
 func (d *demo) printKept() {
 	fmt.Printf(`
 Everything runs on:
+  service   %s/users
   web UI    %s
   NATS      %s
   follow    bin/windlass --nats %s status %s --live
   logs      %s
 Remove it with:
   bin/windlass --nats %s destroy %s --yes --wait && kill %d %d
-`, d.ui, d.nats, d.nats, d.scope(), d.directory, d.nats, d.scope(), d.worker.pid(), d.stack.pid())
+`, d.serviceURL(), d.ui, d.nats, d.nats, d.scope(), d.directory, d.nats, d.scope(), d.worker.pid(), d.stack.pid())
 }
 
 func (d *demo) scope() string { return d.environment + "/users" }

@@ -79,15 +79,19 @@ func (d *demo) windlass(ctx context.Context, arguments ...string) error {
 
 func (d *demo) deploy(ctx context.Context) error {
 	begun := time.Now()
-	if err := d.windlass(ctx, "deploy", document, "--set", "environment="+d.environment, "--wait", "--timeout", "5m"); err != nil {
+	if err := d.windlass(ctx, d.deployment("1.0.0")...); err != nil {
 		return err
 	}
-	d.show("a CloudEvent on NATS brought up a network, a database and three replicas, in that order, in %s", time.Since(begun).Round(100*time.Millisecond))
+	d.show("a CloudEvent on NATS brought up a network, a database, three replicas and a load balancer, in that order, in %s", time.Since(begun).Round(100*time.Millisecond))
 	return d.windlass(ctx, "status", d.scope(), "--live")
 }
 
+func (d *demo) deployment(version string) []string {
+	return []string{"deploy", document, "--set", "environment=" + d.environment, "--set", fmt.Sprintf("port=%d", d.port), "--set", "version=" + version, "--wait", "--timeout", "5m"}
+}
+
 // crash kills the worker as soon as the second deployment moves its first
-// resource, and starts another worker.
+// resource, and starts another worker. Clients use the service all the time.
 func (d *demo) crash(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
@@ -95,10 +99,10 @@ func (d *demo) crash(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	clients := gather(ctx, d.serviceURL()+"/users")
+	defer clients.stop()
 	deployed := make(chan error, 1)
-	go func() {
-		deployed <- d.windlass(ctx, "deploy", document, "--set", "environment="+d.environment, "--set", "version=1.1.0", "--wait")
-	}()
+	go func() { deployed <- d.windlass(ctx, d.deployment("1.1.0")...) }()
 	select {
 	case err = <-moving:
 	case err = <-deployed:
@@ -120,7 +124,13 @@ func (d *demo) crash(ctx context.Context) error {
 	if err := d.expectVersion(ctx, "1.1.0", 3); err != nil {
 		return err
 	}
-	d.show("a worker killed in the middle of a deployment: the next one finished it %s later, with exactly three replicas", time.Since(at).Round(100*time.Millisecond))
+	took := time.Since(at)
+	answered, err := clients.leave()
+	if err != nil {
+		return err
+	}
+	d.show("a worker killed in the middle of a deployment: the next one finished it %s later, with exactly three replicas", took.Round(100*time.Millisecond))
+	d.show("%d clients used the service meanwhile: %d requests, of which none failed", audienceSize, answered)
 	return nil
 }
 

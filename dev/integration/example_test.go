@@ -16,7 +16,7 @@ const everyType = `    - {name: net, type: Network, properties: {subnet: 10.79.0
     - name: guard
       type: SecurityGroup
       properties:
-        ingress: [{protocol: TCP, fromPort: 8080, sources: [{resource: web}]}]
+        ingress: [{protocol: TCP, fromPort: 8080, sources: [{resource: edge}]}]
         egress: [{protocol: TCP, fromPort: 5432, targets: [{resource: db}]}]
     - {name: data, type: Storage}
     - {name: cache, type: Database, properties: {engine: redis, version: "7", networks: ["${net.name}"]}}
@@ -35,7 +35,14 @@ const everyType = `    - {name: net, type: Network, properties: {subnet: 10.79.0
         volumes: [{source: "${data.name}", mountPath: /data}]
         initSteps: [{name: wait, args: [sleep, 10ms]}]
         environment: {CACHE_URL: "${cache.url}", DATABASE_URL: "${db.url}"}
+        ports: [{containerPort: 8080}]
         health: {http: {path: /healthz, port: 8080}, interval: 100ms}
+    - name: edge
+      type: LoadBalancer
+      properties:
+        target: ${web.name}
+        listen: [{port: 80, hostPort: 0}]
+        trafficPolicy: {loadBalancer: LeastConnections, retry: {retryOn: [connect-failure]}}
 `
 
 // TestWhatIsDeployedIsAsDeclaredAlsoAfterARestart plans every example and every type
@@ -106,7 +113,7 @@ func examples(t *testing.T) []string {
 func moved(t *testing.T, text []byte, environment string) schemas.PlanRequest {
 	t.Helper()
 	if text[0] != '{' {
-		return schemas.PlanRequest{Document: string(text), Parameters: map[string]any{"environment": environment}}
+		return schemas.PlanRequest{Document: string(text), Parameters: map[string]any{"environment": environment, "port": 0}}
 	}
 	var object map[string]any
 	require.NoError(t, json.Unmarshal(text, &object))

@@ -33,6 +33,9 @@ const (
 // waiting for timeouts, so that the number of processors does not matter.
 const sideBySide = "8"
 
+// proxyBinary is the proxy that the workers run.
+var proxyBinary string
+
 func TestMain(m *testing.M) {
 	var err error
 	switch os.Getenv(roleVariable) {
@@ -46,6 +49,9 @@ func TestMain(m *testing.M) {
 		flag.Parse()
 		if err = flag.Set("test.parallel", sideBySide); err == nil {
 			err = images.Ensure(context.Background(), images.Fixture(), images.Postgres(), images.Users("1.0.0"))
+		}
+		if err == nil {
+			proxyBinary, err = images.ProxyBinary(context.Background())
 		}
 		if err == nil {
 			os.Exit(m.Run())
@@ -76,6 +82,7 @@ type workerConfig struct {
 	DockerHost      string
 	PostgresImage   string
 	RedisImage      string
+	ProxyBinary     string
 	LogLevel        slog.Level
 }
 
@@ -89,7 +96,7 @@ func runWorker() error {
 	return worker.Run(ctx, worker.Config{
 		NATSURL: c.NATSURL, TemporalAddress: c.TemporalAddress, Namespace: c.Namespace,
 		MasterKeyFile: c.MasterKeyFile, SecretsDir: c.SecretsDir, DockerHost: c.DockerHost,
-		PostgresImage: c.PostgresImage, RedisImage: c.RedisImage,
+		PostgresImage: c.PostgresImage, RedisImage: c.RedisImage, ProxyBinary: c.ProxyBinary,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel})),
 		Ready:  func() { fmt.Println("ready") },
 	})

@@ -66,7 +66,7 @@ type chance struct {
 // document returns a random document and the objects that it declares.
 func (c *chance) document() (text string, objects []string) {
 	var resources strings.Builder
-	var networks, volumes, all []string
+	var networks, volumes, served, all []string
 	for n := range 2 + c.IntN(7) {
 		name := fmt.Sprintf("r%d", n)
 		if c.IntN(5) == 0 {
@@ -76,7 +76,7 @@ func (c *chance) document() (text string, objects []string) {
 		if len(all) > 0 && c.IntN(3) == 0 {
 			fmt.Fprintf(&resources, "      dependsOn: [%s]\n", all[c.IntN(len(all))])
 		}
-		switch kind := c.IntN(4); {
+		switch kind := c.IntN(5); {
 		case kind == 0:
 			// The engine has few subnets to pick from, and other tests need them.
 			fmt.Fprintf(&resources, "      type: Network\n      properties: {subnet: 10.77.%d.%d/28, labels: {v: \"%d\"}}\n", c.subnets, 16*n, c.IntN(3))
@@ -86,9 +86,16 @@ func (c *chance) document() (text string, objects []string) {
 			fmt.Fprintf(&resources, "      type: Storage\n")
 			volumes = append(volumes, name)
 			objects = append(objects, "volume shop."+name)
+		case kind == 4 && len(served) > 0:
+			target := served[c.IntN(len(served))]
+			fmt.Fprintf(&resources, "      type: LoadBalancer\n      properties:\n        target: ${%s.name}\n        stopGracePeriod: 1s\n        listen: [{port: %d, hostPort: 0, targetPort: 8080}]\n        trafficPolicy: {loadBalancer: %s}\n",
+				target, 80+c.IntN(2), []string{"RoundRobin", "Random"}[c.IntN(2)])
+			objects = append(objects, "container shop."+name+".0")
 		default:
 			fmt.Fprintf(&resources, "      type: Compute\n      properties:\n        image: windlass.local/fixture:1\n        stopGracePeriod: 1s\n        environment: {V: \"%d\"}\n", c.IntN(3))
-			c.list(&resources, "networks", networks, `"${%s.name}"`)
+			if c.list(&resources, "networks", networks, `"${%s.name}"`) {
+				served = append(served, name)
+			}
 			c.list(&resources, "volumes", volumes, `{source: "${%s.name}", mountPath: /%[1]s}`)
 			objects = append(objects, "container shop."+name+".0")
 		}
@@ -100,8 +107,8 @@ func (c *chance) document() (text string, objects []string) {
 	return document(c.scope, resources.String()), objects
 }
 
-// list writes a property that refers to some of the names.
-func (c *chance) list(b *strings.Builder, property string, names []string, format string) {
+// list writes a property that refers to some of the names, and says whether there are any.
+func (c *chance) list(b *strings.Builder, property string, names []string, format string) bool {
 	var picked []string
 	for _, name := range names {
 		if c.IntN(2) == 0 {
@@ -111,6 +118,7 @@ func (c *chance) list(b *strings.Builder, property string, names []string, forma
 	if len(picked) > 0 {
 		fmt.Fprintf(b, "        %s: [%s]\n", property, strings.Join(picked, ", "))
 	}
+	return len(picked) > 0
 }
 
 // harm stops, changes or removes a container by hand, or leaves all as it is.

@@ -41,7 +41,7 @@ func TestNoSecretLeavesTheActivityThatNeedsIt(t *testing.T) {
 	template, err := os.ReadFile(filepath.Join("..", "..", "examples", "users.yaml"))
 	require.NoError(t, err)
 	w.command(t, users, schemas.CommandDeploymentRequested, schemas.DeploymentRequested{
-		Document: json.RawMessage(asJSON(string(template))), Parameters: map[string]any{"environment": environment},
+		Document: json.RawMessage(asJSON(string(template))), Parameters: map[string]any{"environment": environment, "port": 0},
 	})
 	named := scopeOf(environment)
 	w.deploy(t, named, document(named, `    - name: web

@@ -57,6 +57,7 @@ func newWorld(t *testing.T) *world {
 	w.config.SecretsDir = filepath.Join(w.dir, "secrets")
 	w.config.PostgresImage = "windlass.local/postgres:{version}"
 	w.config.RedisImage = "windlass.local/redis:{version}"
+	w.config.ProxyBinary = proxyBinary
 	key := make([]byte, activities.MasterKeySize)
 	rand.Read(key)
 	require.NoError(t, os.WriteFile(w.config.MasterKeyFile, key, 0o600))
