@@ -19,6 +19,39 @@ type metrics struct {
 	version   prometheus.Gauge
 }
 
+// breakerGauge describes what is read when metrics are asked for.
+var breakerGauge = prometheus.NewDesc("windlass_proxy_breaker_state", "What the breaker of an endpoint does: 0 closed, 1 half-open, 2 open.", []string{"service", "endpoint"}, nil)
+
+// availableGauge is 0 for an endpoint that gets nothing, whatever the reason.
+var availableGauge = prometheus.NewDesc("windlass_proxy_available", "Whether an endpoint gets requests: 1, or 0 when it is unhealthy, ejected, draining or broken.", []string{"service", "endpoint"}, nil)
+
+var breakerValues = map[breakerState]float64{breakerClosed: 0, breakerHalfOpen: 1, breakerOpen: 2}
+
+// Describe implements prometheus.Collector.
+func (p *Proxy) Describe(descriptions chan<- *prometheus.Desc) {
+	descriptions <- breakerGauge
+	descriptions <- availableGauge
+}
+
+// Collect implements prometheus.Collector.
+func (p *Proxy) Collect(collected chan<- prometheus.Metric) {
+	for _, s := range p.Status().Services {
+		told := map[string]bool{} // one that left may be back under the same name
+		for _, e := range s.Endpoints {
+			if told[e.ID] {
+				continue
+			}
+			told[e.ID] = true
+			available := 0.0
+			if e.State == StateReady && e.Breaker == string(breakerClosed) {
+				available = 1
+			}
+			collected <- prometheus.MustNewConstMetric(breakerGauge, prometheus.GaugeValue, breakerValues[breakerState(e.Breaker)], s.Name, e.ID)
+			collected <- prometheus.MustNewConstMetric(availableGauge, prometheus.GaugeValue, available, s.Name, e.ID)
+		}
+	}
+}
+
 // latencyBuckets are in seconds, from half a millisecond to a minute.
 var latencyBuckets = []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30, 60}
 
@@ -40,9 +73,7 @@ func newMetrics() *metrics {
 }
 
 func (m *metrics) register(r prometheus.Registerer) {
-	if r != nil {
-		r.MustRegister(m.requests, m.errors, m.latency, m.inFlight, m.ejections, m.retries, m.refusals, m.version)
-	}
+	r.MustRegister(m.requests, m.errors, m.latency, m.inFlight, m.ejections, m.retries, m.refusals, m.version)
 }
 
 // endpointMetrics are the metrics of one endpoint, so that no request looks them up.

@@ -63,9 +63,12 @@ func New(o Options) *Proxy {
 			return (&net.ListenConfig{}).Listen(ctx, "tcp", address)
 		}
 	}
-	m := newMetrics()
-	m.register(o.Registry)
-	return &Proxy{options: o, metrics: m, listeners: map[string]*listener{}, services: map[string]*service{}, endpoints: map[endpointKey]*endpoint{}}
+	p := &Proxy{options: o, metrics: newMetrics(), listeners: map[string]*listener{}, services: map[string]*service{}, endpoints: map[endpointKey]*endpoint{}}
+	if o.Registry != nil {
+		p.metrics.register(o.Registry)
+		o.Registry.MustRegister(p)
+	}
+	return p
 }
 
 // Configuration is what the proxy does; false before the first one.

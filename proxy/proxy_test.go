@@ -652,6 +652,8 @@ func TestMetricsAndTheAccessLogTellWhatHappened(t *testing.T) {
 	require.Equal(t, 2.0, value("windlass_proxy_request_seconds", nil))
 	require.Equal(t, 0.0, value("windlass_proxy_in_flight", nil))
 	require.Equal(t, 1.0, value("windlass_proxy_configuration_version", nil))
+	require.Equal(t, 0.0, value("windlass_proxy_breaker_state", nil))
+	require.Equal(t, 1.0, value("windlass_proxy_available", nil))
 	var line map[string]any
 	require.NoError(t, json.Unmarshal(bytes.SplitN(log.Bytes(), []byte("\n"), 2)[0], &line))
 	require.Equal(t, "/", line["path"])

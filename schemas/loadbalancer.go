@@ -163,6 +163,9 @@ func (v *validation) loadBalancer(index int, r *Resource) {
 	v.requirements(v.path(index, "properties.resources"), b.Resources)
 	v.guard(index, r, b.SecurityGroups, b.Networks)
 	v.listeners(index, b)
+	for _, f := range b.TrafficPolicy.Validate() {
+		v.fault(v.path(index, "properties.trafficPolicy")+"."+f.Field, f.Reason)
+	}
 	path := v.path(index, "properties.target")
 	target, ok := v.referred(b.Target)
 	switch {

@@ -69,6 +69,7 @@ func TestALoadBalancerThatCannotWorkIsRefused(t *testing.T) {
 		"a key in the document":         {`{target: "${web.name}", listen: [{port: 80, tls: {certificate: "${secret.C}", key: "PEM"}}]}`, web, at + ".listen[0].tls.key", "a reference such as ${secret.NAME}, never the secret itself"},
 		"groups without a subnet":       {`{target: "${web.name}", networks: ["${backend.name}", "${other.name}"], securityGroups: ["${web.name}"], listen: [{port: 80}]}`, web, at + ".securityGroups", `Network "other" has no IPv4 subnet`},
 		"a policy that is none":         {`{target: "${web.name}", listen: [{port: 80}], trafficPolicy: {loadBalancer: Fastest}}`, web, at + ".trafficPolicy.loadBalancer", "RoundRobin"},
+		"a check without an interval":   {`{target: "${web.name}", listen: [{port: 80}], trafficPolicy: {healthCheck: {interval: 0s}}}`, web, at + ".trafficPolicy.healthCheck.interval", "is no time; a duration such as 30s is expected"},
 		"a request larger than a limit": {`{target: "${web.name}", listen: [{port: 80}], resources: {cpuRequest: "2", cpuLimit: "1"}}`, web, at + ".resources.cpuRequest", "is larger than the limit"},
 	}
 	for name, test := range tests {

@@ -159,6 +159,12 @@ func (l *lab) requireExactly(declared ...plan.Desired) {
 			want = append(want, "volume "+objectName(d.Target))
 		case schemas.TypeDatabase:
 			want = append(want, "volume "+dataVolumeName(d.Target), "container "+containerName(d, 0)+" running")
+		case schemas.TypeLoadBalancer:
+			declared, err := decode[schemas.LoadBalancer](d)
+			require.NoError(l, err)
+			d.SpecHash, err = shapeOf(d, declared.WithDefaults())
+			require.NoError(l, err)
+			want = append(want, "container "+containerName(d, 0)+" running")
 		case schemas.TypeCompute:
 			compute, err := decode[schemas.Compute](d)
 			require.NoError(l, err)

@@ -318,3 +318,61 @@ func TestALoadBalancerWithoutAProxyToRunSaysWhatToDo(t *testing.T) {
 	require.Contains(t, f.Message, "this worker has no proxy to run")
 	require.Contains(t, f.Hint, "--proxy-binary")
 }
+
+func TestWhateverCallOfABalancedDeploymentIsLostTheNextOneFinishes(t *testing.T) {
+	t.Parallel()
+	scene := func(t *testing.T) *balancedLab {
+		l := newBalancedLab(t)
+		l.port = 0
+		return l
+	}
+	requireBalanced := func(l *balancedLab, edge, web plan.Desired) {
+		l.requireExactly(l.declare("net", schemas.TypeNetwork, schemas.Network{}), web, edge)
+		var names []string
+		for _, e := range l.configuration().Services[0].Endpoints {
+			require.False(l, e.Draining)
+			names = append(names, e.ID)
+		}
+		require.Equal(l, []string{containerName(web, 0)}, names)
+	}
+	t.Run("creating the balancer", func(t *testing.T) {
+		t.Parallel()
+		l := scene(t)
+		web := l.web("a", 1)
+		l.applied(web)
+		walkIn(l.lab, 3,
+			func(_ *lab, n int) error {
+				if n == 1 {
+					return nil
+				}
+				return l.delete(l.edge(nil).Target)
+			},
+			func(*lab, int) error { return l.applyEach(l.edge(nil)) },
+			func(*lab, int) { requireBalanced(l, l.edge(nil), web) })
+	})
+	t.Run("changing the policy", func(t *testing.T) {
+		t.Parallel()
+		l := scene(t)
+		web := l.web("a", 1)
+		l.applied(web)
+		edge := func(n int) plan.Desired {
+			return l.edge(func(b *schemas.LoadBalancer) {
+				b.TrafficPolicy.DrainTimeout = duration(time.Duration(n+1) * time.Second)
+			})
+		}
+		l.applied(edge(0))
+		walkIn(l.lab, 1, func(*lab, int) error { return nil },
+			func(_ *lab, n int) error { return l.applyEach(edge(n)) },
+			func(_ *lab, n int) { requireBalanced(l, edge(n), web) })
+	})
+	t.Run("updating the replicas", func(t *testing.T) {
+		t.Parallel()
+		l := scene(t)
+		web := func(n int) plan.Desired { return l.web(fmt.Sprint(n), 1) }
+		l.applied(web(0))
+		l.applied(l.edge(nil))
+		walkIn(l.lab, 8, func(*lab, int) error { return nil },
+			func(_ *lab, n int) error { return l.applyEach(web(n)) },
+			func(_ *lab, n int) { requireBalanced(l, l.edge(nil), web(n)) })
+	})
+}

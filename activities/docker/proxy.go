@@ -27,6 +27,7 @@ const (
 	// The exit codes of the proxy's commands that mean something here.
 	proxyIsNewer    = 3
 	proxyConflicts  = 4
+	proxyRefuses    = 5
 	proxyNotDrained = 7
 	// maxConfiguration bounds what is read of a configuration, in bytes.
 	maxConfiguration = 16 << 20
@@ -110,6 +111,9 @@ func (x proxy) apply(ctx context.Context, c traffic.Configuration) (superseded b
 		return false, engineFault(ctx, x.resource, "configure "+x.name, err)
 	case code == proxyIsNewer, code == proxyConflicts:
 		return true, nil
+	case code == proxyRefuses:
+		return false, &activities.Fault{Kind: activities.Invalid, Resource: x.resource, Field: "properties",
+			Message: fmt.Sprintf("%s refuses its configuration: %s", x.name, trouble)}
 	case code != 0:
 		return false, &activities.Fault{Kind: activities.Unavailable, Resource: x.resource,
 			Message: fmt.Sprintf("%s does not take its configuration: %s", x.name, trouble), Hint: "see the log of the container"}
