@@ -1,0 +1,47 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"windlass/activities"
+	"windlass/plan"
+	"windlass/schemas"
+	"windlass/schemas/traffic"
+)
+
+// declaredLabels are the labels that say how a replica is declared. An engine does
+// not change those of a container, so that those of a proxy are in its configuration.
+func (p *Provider) declaredLabels(ctx context.Context, c listed, r *plan.Replica, all []listed) (map[string]string, error) {
+	if c.Labels[activities.LabelType] != string(schemas.TypeLoadBalancer) {
+		return c.Labels, nil
+	}
+	current, err := proxy{p, c.Labels[activities.LabelResource], c.ID, c.name()}.configuration(ctx)
+	if err != nil {
+		return nil, err
+	}
+	labels := maps.Clone(c.Labels)
+	delete(labels, activities.LabelProtect)
+	delete(labels, activities.LabelDeleteTimeout)
+	if current == nil || len(current.Labels) == 0 {
+		labels[activities.LabelSpec], r.SpecHash = "", ""
+		r.Drift = append(r.Drift, "it has no configuration")
+		return labels, nil
+	}
+	maps.Copy(labels, current.Labels)
+	r.SpecHash = labels[activities.LabelSpec]
+	declared, err := declaredIn(*current)
+	if err != nil || !alike(*current, trafficConfiguration(declared, current.Labels, endpointsOf(*current))) {
+		r.Drift = append(r.Drift, "its configuration is not the declared one")
+	}
+	for _, replica := range all {
+		t := targetOf(replica.Labels)
+		serves := slices.ContainsFunc(endpointsOf(*current), func(e traffic.Endpoint) bool { return e.ID == replica.name() && !e.Draining })
+		if t.Type == schemas.TypeCompute && t.Resource == declared.Target && replica.running() && !serves {
+			r.Drift = append(r.Drift, fmt.Sprintf("it passes nothing to %s", replica.name()))
+		}
+	}
+	return labels, nil
+}
