@@ -376,3 +376,17 @@ func TestWhateverCallOfABalancedDeploymentIsLostTheNextOneFinishes(t *testing.T)
 			func(_ *lab, n int) { requireBalanced(l, l.edge(nil), web(n)) })
 	})
 }
+
+func TestABalancerPassesWhereAGroupNamesIt(t *testing.T) {
+	t.Parallel()
+	g := newGuardLab(t)
+	l := &balancedLab{lab: g.lab, network: g.network, port: freePort(t)}
+	l.applied(g.group("web-access", schemas.SecurityGroup{Ingress: []schemas.IngressRule{ingress(schemas.ProtocolTCP, 8080, 0, schemas.Peer{Resource: "edge"})}}))
+	l.applied(g.member("web", schemas.Compute{
+		Args: []string{"-label", "a"}, SecurityGroups: []string{"web-access"}, Health: patientHTTP(), Ports: []schemas.Port{{ContainerPort: 8080}},
+	}))
+	l.applied(g.caller("stranger"))
+	l.applied(l.edge(nil))
+	require.Equal(t, l.ids("web"), l.answering(3))
+	g.droppedAt("stranger", g.address("web"), "tcp:8080")
+}
