@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/moby/moby/api/types/container"
+
 	"windlass/activities"
 	"windlass/plan"
 	"windlass/schemas"
@@ -53,9 +55,11 @@ func (p *Provider) balancersOf(ctx context.Context, compute plan.Target) ([]*bal
 // instance is a proxy with what it does.
 type instance struct {
 	proxy
-	running bool
+	state   container.ContainerState
 	current *traffic.Configuration
 }
+
+func (x instance) running() bool { return x.state == container.StateRunning }
 
 // instances are the proxies that there are.
 func (b *balancer) instances(ctx context.Context) ([]instance, error) {
@@ -70,7 +74,7 @@ func (b *balancer) instances(ctx context.Context) ([]instance, error) {
 		if err != nil {
 			return nil, err
 		}
-		found[i] = instance{x, c.running(), current}
+		found[i] = instance{x, c.State, current}
 	}
 	return found, nil
 }
@@ -88,7 +92,8 @@ func latest(all []instance) traffic.Configuration {
 
 // configure makes all proxies do what change makes of what they do. Where nothing
 // changes, nothing is touched. One that does not run is given the configuration for
-// its next start.
+// its next start; one that is paused, and so would go on without it, is left to when
+// it runs again.
 func (b *balancer) configure(ctx context.Context, files map[string][]byte, change func(traffic.Configuration) (traffic.Configuration, error)) error {
 	for range configurationTries {
 		all, err := b.instances(ctx)
@@ -118,10 +123,10 @@ func (b *balancer) give(ctx context.Context, all []instance, files map[string][]
 				return false, err
 			}
 		}
-		if same {
+		if same || x.state == container.StatePaused {
 			continue
 		}
-		if !x.running {
+		if !x.running() {
 			content, err := content(next)
 			if err != nil {
 				return false, err

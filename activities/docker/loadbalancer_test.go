@@ -390,3 +390,18 @@ func TestABalancerPassesWhereAGroupNamesIt(t *testing.T) {
 	require.Equal(t, l.ids("web"), l.answering(3))
 	g.droppedAt("stranger", g.address("web"), "tcp:8080")
 }
+
+func TestAProxyThatIsPausedHoldsNothingUp(t *testing.T) {
+	t.Parallel()
+	l := newBalancedLab(t)
+	l.applied(l.web("a", 1))
+	l.applied(l.edge(nil))
+	id := l.observed("edge").Replicas[0].ID
+	_, err := l.engine.ContainerPause(t.Context(), id, client.ContainerPauseOptions{})
+	require.NoError(t, err)
+	l.applied(l.web("b", 1))
+	_, err = l.engine.ContainerUnpause(t.Context(), id, client.ContainerUnpauseOptions{})
+	require.NoError(t, err)
+	l.applied(l.edge(nil))
+	l.eventually(func() bool { text, err := l.caller().get("/who"); return err == nil && strings.HasSuffix(text, " b") }, "it knows the replica")
+}

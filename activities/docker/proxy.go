@@ -107,6 +107,9 @@ func (x proxy) apply(ctx context.Context, c traffic.Configuration) (superseded b
 	}
 	code, trouble, err := x.command(ctx, writeTimeout, text, "apply", "-")
 	switch {
+	case ended(err):
+		return false, &activities.Fault{Kind: activities.Unavailable, Resource: x.resource,
+			Message: fmt.Sprintf("%s ended while it was configured", x.name), Hint: "see the log of the container", Err: err}
 	case err != nil:
 		return false, engineFault(ctx, x.resource, "configure "+x.name, err)
 	case code == proxyIsNewer, code == proxyConflicts:
@@ -126,6 +129,8 @@ func (x proxy) apply(ctx context.Context, c traffic.Configuration) (superseded b
 func (x proxy) drained(ctx context.Context, service, endpoint string, patience time.Duration) error {
 	code, trouble, err := x.command(ctx, patience+readTimeout, nil, "drained", service, endpoint, "--timeout", patience.String())
 	switch {
+	case ended(err):
+		return nil // and with it all that it had in flight
 	case err != nil:
 		return engineFault(ctx, x.resource, "wait until "+endpoint+" has no request in flight", err)
 	case code == proxyNotDrained:
@@ -136,6 +141,9 @@ func (x proxy) drained(ctx context.Context, service, endpoint string, patience t
 	}
 	return nil
 }
+
+// ended says that a command could not be run since the container does not run.
+func ended(err error) bool { return errdefs.IsConflict(err) || errdefs.IsNotFound(err) }
 
 // command runs a command of the proxy in its container.
 func (x proxy) command(ctx context.Context, bound time.Duration, input []byte, arguments ...string) (code int, trouble string, err error) {

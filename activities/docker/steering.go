@@ -56,7 +56,7 @@ func (b *balancer) leave(ctx context.Context, name string, say activities.Progre
 	}
 	group, groupContext := errgroup.WithContext(ctx)
 	for _, x := range all {
-		if !x.running || x.current == nil {
+		if !x.running() || x.current == nil {
 			continue
 		}
 		for _, s := range x.current.Services {
