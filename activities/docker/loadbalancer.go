@@ -101,7 +101,7 @@ func proxyWorkload(d plan.Desired, declared schemas.LoadBalancer, outputs schema
 	w.attach(declared.SecurityGroups)
 	w.config.Labels[activities.LabelTarget] = declared.Target
 	w.config.Image = image
-	w.config.Cmd = proxyArguments()
+	w.config.Cmd = proxyArguments(time.Duration(*declared.StopGracePeriod))
 	w.config.Healthcheck = &container.HealthConfig{Test: []string{"NONE"}}
 	ports := make([]schemas.Port, len(declared.Listen))
 	for i, l := range declared.Listen {

@@ -40,9 +40,13 @@ type proxy struct {
 	id, name string
 }
 
-// proxyArguments are what the proxy is run with.
-func proxyArguments() []string {
-	return []string{"run", "--state", proxyState, "--socket", proxySocket, "--metrics", ":" + strconv.Itoa(schemas.ProxyMetricsPort)}
+// proxyArguments are what the proxy is run with. It is done a little before the
+// engine's patience is over.
+func proxyArguments(grace time.Duration) []string {
+	return []string{
+		"run", "--state", proxyState, "--socket", proxySocket, "--metrics", ":" + strconv.Itoa(schemas.ProxyMetricsPort),
+		"--drain-timeout", (grace * 8 / 10).String(),
+	}
 }
 
 // configuration is the last good configuration, also of a proxy that does not run;

@@ -164,14 +164,14 @@ func backend(t *testing.T) string {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "ok") })
 	mux.HandleFunc("/slow", func(w http.ResponseWriter, _ *http.Request) {
-		time.Sleep(700 * time.Millisecond)
+		<-time.After(700 * time.Millisecond)
 		fmt.Fprint(w, "ok")
 	})
 	mux.HandleFunc("/stream", func(w http.ResponseWriter, _ *http.Request) {
 		for range 7 {
 			fmt.Fprint(w, ".")
 			_ = http.NewResponseController(w).Flush()
-			time.Sleep(100 * time.Millisecond)
+			<-time.After(100 * time.Millisecond)
 		}
 	})
 	server := httptest.NewServer(mux)
