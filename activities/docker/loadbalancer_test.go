@@ -38,8 +38,10 @@ func newBalancedLab(t *testing.T) *balancedLab {
 
 func (l *balancedLab) web(label string, replicas int) plan.Desired {
 	l.Helper()
+	// Killed at once, a replica loses whatever it still has.
 	return l.compute("web", schemas.Compute{
 		Args: []string{"-label", label}, Networks: []string{l.network}, Replicas: &replicas, Health: patientHTTP(), Ports: []schemas.Port{{ContainerPort: 8080}},
+		StopGracePeriod: duration(0),
 	})
 }
 
