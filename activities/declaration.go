@@ -86,6 +86,10 @@ func (d *declaration) resource(r *schemas.Resource) (*declared, error) {
 	if err != nil {
 		return nil, unresolved(err)
 	}
+	strategy, properties, err := separateStrategy(r, properties)
+	if err != nil {
+		return nil, err
+	}
 	if properties, err = tagged(r, properties); err != nil {
 		return nil, err
 	}
@@ -100,7 +104,7 @@ func (d *declaration) resource(r *schemas.Resource) (*declared, error) {
 	result := &declared{desired: plan.Desired{
 		Target:   plan.Target{Scope: d.document.Scope(), Resource: r.Name, Type: r.Type, Provider: r.Provider},
 		Revision: d.revision, SpecHash: hash, DependsOn: dependencies, Properties: properties,
-		Protect: r.Protect, Tags: r.Tags, Timeouts: r.Timeouts, Immutable: provider.Immutable(r.Type),
+		Protect: r.Protect, Tags: r.Tags, Timeouts: r.Timeouts, Strategy: strategy, Immutable: provider.Immutable(r.Type),
 	}}
 	if result.outputs, err = provider.Outputs(result.desired); err != nil {
 		return nil, at(err, r.Name, "")
@@ -122,6 +126,29 @@ func tagged(r *schemas.Resource, properties json.RawMessage) (json.RawMessage, e
 	}
 	object["tags"] = r.Tags
 	return json.Marshal(object)
+}
+
+// separateStrategy takes the strategy of a Compute out of its properties: it says how
+// replicas move, and not how they are.
+func separateStrategy(r *schemas.Resource, properties json.RawMessage) (*schemas.Strategy, json.RawMessage, error) {
+	if r.Type != schemas.TypeCompute {
+		return nil, properties, nil
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(properties, &object); err != nil {
+		return nil, nil, fmt.Errorf("properties of %q: %w", r.Name, err)
+	}
+	text, declared := object["strategy"]
+	if !declared {
+		return nil, properties, nil
+	}
+	var strategy schemas.Strategy
+	if err := json.Unmarshal(text, &strategy); err != nil {
+		return nil, nil, &Fault{Kind: Invalid, Resource: r.Name, Field: "properties.strategy", Message: err.Error(), Err: err}
+	}
+	delete(object, "strategy")
+	rest, err := json.Marshal(object)
+	return &strategy, rest, err
 }
 
 // unresolved makes a fault of an expression that has no value for what the outputs

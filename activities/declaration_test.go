@@ -117,3 +117,15 @@ func TestLabelsTellWhatTheDeclarationSaysOfTheResource(t *testing.T) {
 	require.Equal(t, "accounts", labels["io.windlass.tag.team"])
 	require.Equal(t, "1m30s", labels[LabelDeleteTimeout])
 }
+
+func TestAStrategyIsNoPartOfAVersion(t *testing.T) {
+	text := "apiVersion: windlass/v1\nkind: Infrastructure\nmetadata: {name: users}\nspec:\n  environment: staging\n  provider: docker\n  resources:\n  - {name: web, type: Compute, properties: {image: a"
+	without, err := Declare(parsed(t, text+"}}\n"), 1, Providers{"docker": newFake()})
+	require.NoError(t, err)
+	with, err := Declare(parsed(t, text+", strategy: {type: Recreate}}}\n"), 1, Providers{"docker": newFake()})
+	require.NoError(t, err)
+	require.Equal(t, schemas.StrategyRecreate, with[0].Strategy.Type)
+	require.Nil(t, without[0].Strategy)
+	require.Equal(t, without[0].SpecHash, with[0].SpecHash)
+	require.JSONEq(t, `{"image": "a"}`, string(with[0].Properties))
+}

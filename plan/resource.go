@@ -32,6 +32,9 @@ type Desired struct {
 	Protect  bool              `json:"protect,omitempty"`
 	Tags     map[string]string `json:"tags,omitempty"`
 	Timeouts schemas.Timeouts  `json:"timeouts,omitzero"`
+	// Strategy is how the replicas of a Compute move; nil is the default one. It is no
+	// part of Properties.
+	Strategy *schemas.Strategy `json:"strategy,omitempty"`
 	// Immutable says that what exists has to be replaced when its declaration changes.
 	Immutable bool `json:"immutable,omitempty"`
 	// Adopts says in words what exists already and is taken over; empty is nothing.

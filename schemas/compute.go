@@ -46,6 +46,8 @@ type Compute struct {
 	PullPolicy PullPolicy `json:"pullPolicy,omitempty"`
 	// RegistryCredentials are used to pull the image.
 	RegistryCredentials *RegistryCredentials `json:"registryCredentials,omitempty"`
+	// Strategy is how a new version replaces the old one.
+	Strategy *Strategy `json:"strategy,omitempty"`
 }
 
 // Port is one port of a container.

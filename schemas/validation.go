@@ -188,6 +188,7 @@ func (v *validation) compute(index int, r *Resource) {
 		}
 	}
 	v.endState(index, c)
+	v.strategy(index, r, c)
 	v.initSteps(index, c.InitSteps)
 	v.guard(index, r, c.SecurityGroups, c.Networks)
 	if h := c.Health; h != nil {
