@@ -48,6 +48,9 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 		NamePlan: a.Plan, NamePull: a.Pull, NameApply: a.Apply,
 		NameDelete: a.Delete, NameBatch: a.Batch, NamePublish: a.Publish, NameReject: a.Reject, NameUnprotect: a.Unprotect,
 		NameDrift: a.Drift, NameWatch: a.Watch, NameResync: a.Resync,
+		NameSurvey: a.Survey, NameStart: a.StartReplica, NameAwait: a.AwaitReplica, NameOversee: a.OverseeReplicas,
+		NameRoute: a.RouteReplicas, NameDrain: a.DrainReplica, NameRemove: a.RemoveReplica, NameSetAside: a.SetAsideReplica,
+		NameAnalyse: a.AnalyseReplicas, NameSettle: a.SettleReplicas,
 	} {
 		r.RegisterActivityWithOptions(function, activity.RegisterOptions{Name: name})
 	}

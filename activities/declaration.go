@@ -106,6 +106,11 @@ func (d *declaration) resource(r *schemas.Resource) (*declared, error) {
 		Revision: d.revision, SpecHash: hash, DependsOn: dependencies, Properties: properties,
 		Protect: r.Protect, Tags: r.Tags, Timeouts: r.Timeouts, Strategy: strategy, Immutable: provider.Immutable(r.Type),
 	}}
+	if replicas, ok := provider.(ReplicaProvider); ok {
+		if result.desired.Rolls, err = replicas.Rolls(result.desired); err != nil {
+			return nil, at(err, r.Name, "")
+		}
+	}
 	if result.outputs, err = provider.Outputs(result.desired); err != nil {
 		return nil, at(err, r.Name, "")
 	}

@@ -21,6 +21,17 @@ const (
 	NameDrift     = "Drift"
 	NameWatch     = "Watch"
 	NameResync    = "Resync"
+
+	NameSurvey   = "SurveyReplicas"
+	NameStart    = "StartReplica"
+	NameAwait    = "AwaitReplica"
+	NameOversee  = "WatchReplicas"
+	NameRoute    = "RouteReplicas"
+	NameDrain    = "DrainReplica"
+	NameRemove   = "RemoveReplica"
+	NameSetAside = "SetAsideReplica"
+	NameAnalyse  = "AnalyseReplicas"
+	NameSettle   = "SettleReplicas"
 )
 
 // Revision points at the document of a revision.

@@ -35,7 +35,7 @@ const applyParallelism = 16
 // event older than its record changes nothing, so applying one twice is harmless.
 func (r *Records) Apply(ctx context.Context, batch ...schemas.Event) error {
 	var deployments, resources = map[schemas.Scope][]schemas.Event{}, map[string][]schemas.Event{}
-	revisions := map[string][]schemas.Event{}
+	revisions, rollouts := map[string][]schemas.Event{}, map[string][]schemas.Event{}
 	for _, e := range batch {
 		switch {
 		case e.Deployment != nil:
@@ -45,6 +45,9 @@ func (r *Records) Apply(ctx context.Context, batch ...schemas.Event) error {
 		case e.Resource != nil && e.Type != schemas.StatusResourceUnprotected:
 			key := scopeTokens(e.Resource.Scope) + "." + e.Resource.Resource
 			resources[key] = append(resources[key], e)
+		case e.Rollout != nil:
+			key := rolloutKey(e.Rollout.Scope, e.Rollout.Resource)
+			rollouts[key] = append(rollouts[key], e)
 		}
 	}
 	group, groupContext := errgroup.WithContext(ctx)
@@ -57,6 +60,9 @@ func (r *Records) Apply(ctx context.Context, batch ...schemas.Event) error {
 	}
 	for key, events := range resources {
 		group.Go(func() error { return follow(groupContext, r.bucket, key, events, resourceRecord) })
+	}
+	for key, events := range rollouts {
+		group.Go(func() error { return follow(groupContext, r.bucket, key, events, rolloutRecord) })
 	}
 	if err := group.Wait(); err != nil {
 		return err

@@ -27,6 +27,8 @@ func scopeOf(s schemas.Event) (schemas.Scope, error) {
 		return s.Deployment.Scope, nil
 	case s.Resource != nil:
 		return s.Resource.Scope, nil
+	case s.Rollout != nil:
+		return s.Rollout.Scope, nil
 	}
 	return schemas.Scope{}, fmt.Errorf("status event %q of type %q has no data", s.ID, s.Type)
 }
@@ -52,6 +54,8 @@ func cloudEvent(s schemas.Event) (event.Event, error) {
 		data = s.Command
 	case s.Deployment != nil:
 		data = s.Deployment
+	case s.Rollout != nil:
+		data = s.Rollout
 	default:
 		data = s.Resource
 	}
@@ -84,6 +88,9 @@ func ReadStatus(body []byte) (schemas.Event, error) {
 	case "resource":
 		s.Resource = &schemas.ResourceStatus{}
 		target = s.Resource
+	case "rollout":
+		s.Rollout = &schemas.RolloutStatus{}
+		target = s.Rollout
 	default:
 		return s, errors.New("read status event: type " + e.Type() + " is not known")
 	}

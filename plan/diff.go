@@ -79,12 +79,27 @@ func (d Desired) compareWith(found Observed) schemas.Operation {
 			o.Cause += ", which would replace it, but is protected"
 		case d.Immutable:
 			o.Action = schemas.ActionReplace
+		default:
+			o.Rollout = d.rollout(found)
 		}
 		return o
 	case found.State != StateReady || found.SpecHash == "":
-		return schemas.Operation{Action: schemas.ActionUpdate, Cause: found.Reason}
+		return schemas.Operation{Action: schemas.ActionUpdate, Cause: found.Reason, Rollout: d.rollout(found)}
 	}
 	return schemas.Operation{Action: schemas.ActionNone, Cause: "is as declared"}
+}
+
+// rollout is the strategy by which replicas of other versions give way; empty where
+// there are none, or where they cannot be there at the same time.
+func (d Desired) rollout(found Observed) schemas.StrategyType {
+	other := func(r Replica) bool { return r.SpecHash != d.SpecHash }
+	if !d.Rolls || !slices.ContainsFunc(found.Replicas, other) {
+		return ""
+	}
+	if d.Strategy == nil {
+		return schemas.StrategyRollingUpdate
+	}
+	return d.Strategy.WithDefaults().Type
 }
 
 // changesSince lists the fields that differ; none when the objects do not say how

@@ -37,6 +37,9 @@ type Desired struct {
 	Strategy *schemas.Strategy `json:"strategy,omitempty"`
 	// Immutable says that what exists has to be replaced when its declaration changes.
 	Immutable bool `json:"immutable,omitempty"`
+	// Rolls says that replicas of two versions can be there at once, and that the
+	// provider moves single ones.
+	Rolls bool `json:"rolls,omitempty"`
 	// Adopts says in words what exists already and is taken over; empty is nothing.
 	Adopts string `json:"adopts,omitempty"`
 	// Properties have every reference to a resource resolved. Placeholders of

@@ -18,12 +18,26 @@ const (
 	CommandApproveRequested    = "io.windlass.deployment.approve.requested.v1"
 	CommandResumeRequested     = "io.windlass.deployment.resume.requested.v1"
 	CommandResyncRequested     = "io.windlass.resync.requested.v1"
+	CommandRolloutPause        = "io.windlass.rollout.pause.requested.v1"
+	CommandRolloutResume       = "io.windlass.rollout.resume.requested.v1"
+	CommandRolloutPromote      = "io.windlass.rollout.promote.requested.v1"
+	CommandRolloutAbort        = "io.windlass.rollout.abort.requested.v1"
 )
 
 // CommandTypes lists every type of command.
 var CommandTypes = []string{
 	CommandDeploymentRequested, CommandDestroyRequested, CommandUnprotectRequested,
 	CommandCancelRequested, CommandApproveRequested, CommandResumeRequested, CommandResyncRequested,
+	CommandRolloutPause, CommandRolloutResume, CommandRolloutPromote, CommandRolloutAbort,
+}
+
+// IsRolloutCommand says whether a command is an order to a rollout.
+func IsRolloutCommand(eventType string) bool {
+	switch eventType {
+	case CommandRolloutPause, CommandRolloutResume, CommandRolloutPromote, CommandRolloutAbort:
+		return true
+	}
+	return false
 }
 
 // DeploymentRequested is the data of a deployment.requested command.
@@ -96,6 +110,16 @@ type ResumeRequested struct {
 	Reason   string   `json:"reason,omitempty"`
 }
 
+// RolloutRequested is the data of the commands to a rollout.
+type RolloutRequested struct {
+	Scope
+	// Resource is the Compute whose rollout is meant.
+	Resource string `json:"resource"`
+	// All, of a promotion, ends every wait that there is and will be.
+	All    bool   `json:"all,omitempty"`
+	Reason string `json:"reason,omitempty"`
+}
+
 // Decision is how a deployment goes on that has paused.
 type Decision string
 
@@ -125,6 +149,9 @@ type Command struct {
 	// Decision and Revision are what a paused deployment is told.
 	Decision Decision
 	Revision int
+	// Order is what the rollout of Resource is told.
+	Order    RolloutOrder
+	Resource string
 	// Supersede is that of a deployment.requested command.
 	Supersede bool
 	document  *Tree
@@ -173,7 +200,8 @@ func ParseCommand(eventType string, data *Tree) (*Command, error) {
 	switch eventType {
 	case CommandDeploymentRequested:
 		return parseDeployment(data)
-	case CommandDestroyRequested, CommandUnprotectRequested, CommandCancelRequested, CommandApproveRequested, CommandResumeRequested, CommandResyncRequested:
+	case CommandDestroyRequested, CommandUnprotectRequested, CommandCancelRequested, CommandApproveRequested, CommandResumeRequested, CommandResyncRequested,
+		CommandRolloutPause, CommandRolloutResume, CommandRolloutPromote, CommandRolloutAbort:
 		return parseOrder(eventType, data)
 	default:
 		return nil, fmt.Errorf("command type %q has a schema but no reader", eventType)
@@ -229,6 +257,8 @@ func parseOrder(eventType string, data *Tree) (*Command, error) {
 	if c.Decision = Decision(text("decision")); eventType == CommandApproveRequested {
 		c.Decision = DecisionApprove
 	}
+	all, _ := object["all"].(bool)
+	c.Resource, c.Order = text("resource"), rolloutOrder(eventType, all)
 	if number, ok := object["revision"].(json.Number); ok {
 		revision, err := strconv.Atoi(number.String())
 		if err != nil {
@@ -241,6 +271,24 @@ func parseOrder(eventType string, data *Tree) (*Command, error) {
 		c.Resources = append(c.Resources, name.(string))
 	}
 	return c, nil
+}
+
+// rolloutOrder is what a command asks of a rollout; empty when it is no such command.
+func rolloutOrder(eventType string, all bool) RolloutOrder {
+	switch eventType {
+	case CommandRolloutPause:
+		return RolloutPause
+	case CommandRolloutResume:
+		return RolloutResume
+	case CommandRolloutAbort:
+		return RolloutAbort
+	case CommandRolloutPromote:
+		if all {
+			return RolloutPromoteAll
+		}
+		return RolloutPromote
+	}
+	return ""
 }
 
 // inDocument gives faults that concern a whole text a field.
@@ -279,6 +327,9 @@ type CommandReference struct {
 	Decision  Decision `json:"decision,omitempty"`
 	Of        int      `json:"of,omitempty"`
 	Supersede bool     `json:"supersede,omitempty"`
+	// Order is what the rollout of Resource is told.
+	Order    RolloutOrder `json:"order,omitempty"`
+	Resource string       `json:"resource,omitempty"`
 	// LastRevision is the newest revision number that records knew when the
 	// command was accepted; 0 when they knew none.
 	LastRevision int `json:"lastRevision,omitempty"`

@@ -62,6 +62,8 @@ type StatusAnswer struct {
 	Infrastructure InfrastructureRecord `json:"infrastructure"`
 	// Resources are sorted by name.
 	Resources []ResourceRecord `json:"resources"`
+	// Rollouts are the newest of each Compute, sorted by its name.
+	Rollouts []RolloutRecord `json:"rollouts,omitempty"`
 	// Replicas are set when the request is live, sorted by resource and name.
 	Replicas []ReplicaStatus `json:"replicas,omitempty"`
 }

@@ -69,6 +69,16 @@ type ProtectionRecord struct {
 	Reason  string `json:"reason,omitempty"`
 }
 
+// RolloutRecord is the last known status of the newest rollout of a Compute.
+type RolloutRecord struct {
+	RolloutStatus
+	// Workflow is the ID of the workflow that runs it.
+	Workflow string    `json:"workflow"`
+	Started  time.Time `json:"started"`
+	Since    time.Time `json:"since"`
+	Sequence string    `json:"sequence"`
+}
+
 // ResourceState is the condition of a resource in its record.
 type ResourceState string
 

@@ -17,6 +17,11 @@ func ResourceSource(s Scope, resource string) string {
 	return "/windlass/" + s.String() + "/resources/" + resource
 }
 
+// RolloutSource is the source of the events of the rollouts of one Compute.
+func RolloutSource(s Scope, resource string) string {
+	return "/windlass/" + s.String() + "/rollouts/" + resource
+}
+
 // CommandSequence is the sequence of a command's event: its place in the stream of commands.
 func CommandSequence(stream uint64) string { return fmt.Sprintf("%020d", stream) }
 

@@ -30,6 +30,13 @@ const (
 	StatusResourceFailed       = "io.windlass.resource.failed.v1"
 	StatusResourceDrifted      = "io.windlass.resource.drifted.v1"
 	StatusResourceUnprotected  = "io.windlass.resource.unprotected.v1"
+	StatusRolloutStarted       = "io.windlass.rollout.started.v1"
+	StatusRolloutProgressed    = "io.windlass.rollout.progressed.v1"
+	StatusRolloutPaused        = "io.windlass.rollout.paused.v1"
+	StatusRolloutSucceeded     = "io.windlass.rollout.succeeded.v1"
+	StatusRolloutFailed        = "io.windlass.rollout.failed.v1"
+	StatusRolloutRolledBack    = "io.windlass.rollout.rolledback.v1"
+	StatusRolloutCancelled     = "io.windlass.rollout.cancelled.v1"
 )
 
 // StatusTypes lists every type of status event.
@@ -41,6 +48,8 @@ var StatusTypes = []string{
 	StatusResourceCreating, StatusResourceUpdating, StatusResourceReplacing, StatusResourceReady,
 	StatusResourceDeleting, StatusResourceDeleted, StatusResourceFailed,
 	StatusResourceDrifted, StatusResourceUnprotected,
+	StatusRolloutStarted, StatusRolloutProgressed, StatusRolloutPaused, StatusRolloutSucceeded,
+	StatusRolloutFailed, StatusRolloutRolledBack, StatusRolloutCancelled,
 }
 
 // CommandStatus is the data of command events.
@@ -113,6 +122,9 @@ type Operation struct {
 	// Adopted says that a create takes over what exists already, or that a delete
 	// gives it back.
 	Adopted bool `json:"adopted,omitempty"`
+	// Rollout is the strategy by which the replicas of a Compute move from other versions
+	// to the declared one; empty where there is nothing to move.
+	Rollout StrategyType `json:"rollout,omitempty"`
 	// Protected says that the operation would delete or replace the resource, were
 	// that not protected: it leaves it, and only a rollback may run such a plan.
 	Protected bool `json:"protected,omitempty"`
@@ -210,4 +222,5 @@ type Event struct {
 	Command    *CommandStatus    `json:"command,omitempty"`
 	Deployment *DeploymentStatus `json:"deployment,omitempty"`
 	Resource   *ResourceStatus   `json:"resource,omitempty"`
+	Rollout    *RolloutStatus    `json:"rollout,omitempty"`
 }

@@ -40,6 +40,9 @@ func (c Compute) holds() string {
 	return ""
 }
 
+// Overlaps says whether replicas of two versions can be there at once.
+func (c Compute) Overlaps() bool { return c.holds() == "" && c.EndState != EndStateCompleted }
+
 // balanced says whether a LoadBalancer stands in front of the Compute.
 func (v *validation) balanced(compute string) bool {
 	for i := range v.document.Spec.Resources {

@@ -99,6 +99,8 @@ func eventScope(e schemas.Event) (schemas.Scope, bool) {
 		return e.Deployment.Scope, true
 	case e.Resource != nil:
 		return e.Resource.Scope, true
+	case e.Rollout != nil:
+		return e.Rollout.Scope, true
 	}
 	return schemas.Scope{}, false
 }

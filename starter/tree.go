@@ -89,6 +89,8 @@ func (t *tree) apply(e schemas.Event) {
 		t.applyDeployment(e)
 	case e.Resource != nil:
 		t.applyResource(e)
+	case e.Rollout != nil:
+		t.row(e.Rollout.Resource).cause = rolloutWords(*e.Rollout)
 	}
 }
 

@@ -152,7 +152,11 @@ func (q *queries) status(ctx context.Context, data []byte) (any, error) {
 	for i := range resources {
 		resources[i].Protected = protected[resources[i].Resource]
 	}
-	answer := schemas.StatusAnswer{Infrastructure: *record, Resources: resources}
+	rollouts, err := q.records.Rollouts(ctx, request.Scope)
+	if err != nil {
+		return nil, err
+	}
+	answer := schemas.StatusAnswer{Infrastructure: *record, Resources: resources, Rollouts: rollouts}
 	if request.Live {
 		if answer.Replicas, err = q.replicas(ctx, request.Scope); err != nil {
 			return nil, err

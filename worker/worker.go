@@ -129,6 +129,7 @@ func assemble(ctx context.Context, c Config, conn *nats.Conn, temporal client.Cl
 	r.worker.RegisterWorkflowWithOptions(workflows.Infrastructure, workflow.RegisterOptions{Name: workflows.NameInfrastructure})
 	r.worker.RegisterWorkflowWithOptions(workflows.Deploy, workflow.RegisterOptions{Name: workflows.NameDeploy})
 	r.worker.RegisterWorkflowWithOptions(workflows.Drift, workflow.RegisterOptions{Name: workflows.NameDrift})
+	r.worker.RegisterWorkflowWithOptions(workflows.Rollout, workflow.RegisterOptions{Name: workflows.NameRollout})
 	(&activities.Activities{
 		Planner: planner, Records: records, Revisions: revisions, Publisher: publisher, JetStream: js, Vault: vault, Logger: c.Logger,
 		Watches: &watches{temporal: temporal}, Approvals: c.Approvals,

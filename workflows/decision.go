@@ -47,13 +47,18 @@ func (d *deployment) refuse(ctx workflow.Context, command schemas.CommandReferen
 	d.outbox.add(ctx, rejected(ctx, command, schemas.Failure{Field: "data", Message: reason}))
 }
 
-// forward brings a decision to the deployment that runs.
+// forward brings a decision to the deployment that runs, and an order to the rollout
+// that it is for.
 func (i *infrastructure) forward(ctx workflow.Context, command schemas.CommandReference) {
+	id, signal, missing := DeployID(i.Scope, i.Revision), SignalDecision, fmt.Sprintf("no deployment of %s runs", i.Scope)
+	if schemas.IsRolloutCommand(command.Type) {
+		id, signal = RolloutID(i.Scope, i.Revision, command.Resource), SignalOrder
+		missing = fmt.Sprintf("no rollout of %s in %s runs", command.Resource, i.Scope)
+	}
 	if i.running != nil {
-		err := workflow.SignalExternalWorkflow(ctx, DeployID(i.Scope, i.Revision), "", SignalDecision, command).Get(ctx, nil)
-		if err == nil {
+		if err := workflow.SignalExternalWorkflow(ctx, id, "", signal, command).Get(ctx, nil); err == nil {
 			return
 		}
 	}
-	i.outbox.add(ctx, rejected(ctx, command, schemas.Failure{Field: "data", Message: fmt.Sprintf("no deployment of %s runs", i.Scope)}))
+	i.outbox.add(ctx, rejected(ctx, command, schemas.Failure{Field: "data", Message: missing}))
 }

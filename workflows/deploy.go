@@ -92,6 +92,8 @@ type deployment struct {
 	failed, skipped []string
 	// rollingBack says that the way leads back.
 	rollingBack bool
+	// attempts counts the plans that were run.
+	attempts int
 }
 
 func (d *deployment) succeeded() string {
@@ -112,6 +114,7 @@ func (d *deployment) converge(ctx workflow.Context, target activities.Revision, 
 		return plan, err
 	}
 	d.pulled = true
+	d.attempts++
 	e := execution{deployment: d, plan: plan, target: target, cause: cause}
 	return plan, e.run(ctx)
 }

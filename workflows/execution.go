@@ -122,15 +122,18 @@ func (e *execution) finish(i int) {
 	}
 }
 
+// runsAlone says that an operation is never in a batch: it has a timeout of its own,
+// or a workflow.
+func runsAlone(o schemas.Operation) bool { return o.Timeout != 0 || o.Rollout != "" }
+
 // take picks what runs next: one operation, or in a large plan a share of all that
-// are ready, so that each batch that can start gets one. An operation with a timeout
-// of its own is never in a batch.
+// are ready, so that each batch that can start gets one.
 func (e *execution) take() []int {
 	n := 1
 	if e.large {
 		share := (len(e.ready) + e.room() - 1) / e.room()
 		most := min(batchLimit, share)
-		for n < most && e.plan.Operations[e.ready[0]].Timeout == 0 && e.plan.Operations[e.ready[n]].Timeout == 0 {
+		for n < most && !runsAlone(e.plan.Operations[e.ready[0]]) && !runsAlone(e.plan.Operations[e.ready[n]]) {
 			n++
 		}
 	}
@@ -193,6 +196,9 @@ func (e *execution) execute(ctx workflow.Context, operations []schemas.Operation
 }
 
 func (e *execution) executeOne(ctx workflow.Context, o schemas.Operation) (schemas.Outputs, error) {
+	if o.Rollout != "" {
+		return e.rollOut(ctx, o)
+	}
 	scope := e.Command.Scope
 	ctx = operationOptions(ctx, operationTimeout, string(o.Action)+" "+o.Resource+" ("+string(o.Type)+")")
 	if o.Timeout > 0 {

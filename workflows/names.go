@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"windlass/activities"
+	"windlass/plan/rollout"
 	"windlass/schemas"
 )
 
@@ -16,9 +17,11 @@ const (
 	NameInfrastructure = "Infrastructure"
 	NameDeploy         = "Deploy"
 	NameDrift          = "Drift"
+	NameRollout        = "Rollout"
 	SignalCommand      = "command"
 	SignalDrift        = "drift"
 	SignalDecision     = "decision"
+	SignalOrder        = "order"
 )
 
 // InfrastructureID is the workflow ID of an Infrastructure: its lock.
@@ -27,6 +30,11 @@ func InfrastructureID(scope schemas.Scope) string { return "infrastructure/" + s
 // DeployID is the workflow ID of the deployment of a revision.
 func DeployID(scope schemas.Scope, revision int) string {
 	return fmt.Sprintf("%s/rev-%d", InfrastructureID(scope), revision)
+}
+
+// RolloutID is the workflow ID of the rollout of a Compute in the deployment of a revision.
+func RolloutID(scope schemas.Scope, revision int, resource string) string {
+	return DeployID(scope, revision) + "/" + resource
 }
 
 // DriftID is the workflow ID of a look for drift; the schedule adds its time.
@@ -85,7 +93,29 @@ type DeployOutput struct {
 	Drift *schemas.Drift `json:"drift,omitempty"`
 }
 
-// The types of the errors with which a Deploy workflow ends, beside cancellation.
+// RolloutInput is what a Rollout workflow starts with and carries from run to run.
+type RolloutInput struct {
+	Command schemas.CommandReference `json:"command"`
+	// Deployment is the revision that is being deployed. Target is where this rollout
+	// leads, which is another one on the way back; Stable is where it goes back to.
+	Deployment int                 `json:"deployment"`
+	Target     activities.Revision `json:"target"`
+	Stable     activities.Revision `json:"stable,omitzero"`
+	Resource   string              `json:"resource"`
+	// GoesBack says that a failure goes back to Stable.
+	GoesBack bool `json:"goesBack,omitempty"`
+	// Told counts the events that were told.
+	Told int `json:"told,omitempty"`
+	// State is where an earlier run stopped; nil begins.
+	State *rollout.State `json:"state,omitempty"`
+}
+
+// RolloutOutput is what a rollout that succeeded leaves behind.
+type RolloutOutput struct {
+	Outputs schemas.Outputs `json:"outputs,omitempty"`
+}
+
+// The types of the errors with which Deploy and Rollout workflows end, beside cancellation.
 const (
 	ErrorFailed     = "Failed"
 	ErrorRolledBack = "RolledBack"

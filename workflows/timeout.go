@@ -21,15 +21,21 @@ func timedOut(o schemas.Operation, err error) error {
 	if o.Timeout == 0 || !ranOutOfTime(err) {
 		return err
 	}
+	detail := ""
+	var last *temporal.ApplicationError
+	if errors.As(err, &last) {
+		detail = "; the last attempt failed with: " + activities.FailureOf(last).Message
+	}
+	return overdue(o, detail)
+}
+
+// overdue is the error of an operation that took longer than its document allows.
+func overdue(o schemas.Operation, detail string) error {
 	field := string(o.Action)
 	if o.Action == schemas.ActionReplace {
 		field = string(schemas.ActionUpdate)
 	}
-	message := fmt.Sprintf("%s did not end within %s", o.ID, time.Duration(o.Timeout))
-	var last *temporal.ApplicationError
-	if errors.As(err, &last) {
-		message += "; the last attempt failed with: " + activities.FailureOf(last).Message
-	}
+	message := fmt.Sprintf("%s did not end within %s%s", o.ID, time.Duration(o.Timeout), detail)
 	failure := schemas.Failure{Kind: kindTimedOut, Resource: o.Resource, Field: "timeouts." + field, Message: message, Hint: "give it more time, or look at what holds it up"}
 	return temporal.NewNonRetryableApplicationError(message, kindTimedOut, nil, failure)
 }

@@ -170,12 +170,24 @@ func declaredIn(c traffic.Configuration) (schemas.LoadBalancer, error) {
 	return declared.WithDefaults(), nil
 }
 
-// endpointsOf are the replicas that a configuration passes requests to.
-func endpointsOf(c traffic.Configuration) []traffic.Endpoint {
+// routing is what the proxies of a LoadBalancer pass requests to.
+type routing struct {
+	endpoints []traffic.Endpoint
+	// subsets are the versions that have a share of the requests of their own.
+	subsets []traffic.Subset
+}
+
+// routingOf is what a configuration passes requests to.
+func routingOf(c traffic.Configuration) routing {
 	if len(c.Services) == 0 {
-		return nil
+		return routing{}
 	}
-	return c.Services[0].Endpoints
+	return routing{slices.Clone(c.Services[0].Endpoints), c.Services[0].Subsets}
+}
+
+// serves says whether a replica gets new requests.
+func (r routing) serves(name string) bool {
+	return slices.ContainsFunc(r.endpoints, func(e traffic.Endpoint) bool { return e.ID == name && !e.Draining })
 }
 
 // observedEndpoints are the replicas of a LoadBalancer's target that run. What is about to
@@ -188,14 +200,15 @@ func (b *balancer) observedEndpoints(ctx context.Context, target string, current
 		return nil, err
 	}
 	_, replicas := separateSteps(containers)
+	had := routingOf(current).endpoints
 	var endpoints []traffic.Endpoint
 	for _, c := range replicas {
 		if !c.running() {
 			continue
 		}
 		e := traffic.Endpoint{ID: c.name()}
-		if known := slices.IndexFunc(endpointsOf(current), func(k traffic.Endpoint) bool { return k.ID == e.ID }); known >= 0 {
-			e = endpointsOf(current)[known]
+		if known := slices.IndexFunc(had, func(k traffic.Endpoint) bool { return k.ID == e.ID }); known >= 0 {
+			e = had[known]
 		}
 		endpoints = append(endpoints, e)
 	}

@@ -4,12 +4,10 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"slices"
 
 	"windlass/activities"
 	"windlass/plan"
 	"windlass/schemas"
-	"windlass/schemas/traffic"
 )
 
 // declaredLabels are the labels that say how a replica is declared. An engine does
@@ -33,13 +31,12 @@ func (p *Provider) declaredLabels(ctx context.Context, c listed, r *plan.Replica
 	maps.Copy(labels, current.Labels)
 	r.SpecHash = labels[activities.LabelSpec]
 	declared, err := declaredIn(*current)
-	if err != nil || !alike(*current, trafficConfiguration(declared, current.Labels, endpointsOf(*current))) {
+	if err != nil || !alike(*current, trafficConfiguration(declared, current.Labels, routingOf(*current))) {
 		r.Drift = append(r.Drift, "its configuration is not the declared one")
 	}
 	for _, replica := range all {
 		t := targetOf(replica.Labels)
-		serves := slices.ContainsFunc(endpointsOf(*current), func(e traffic.Endpoint) bool { return e.ID == replica.name() && !e.Draining })
-		if t.Type == schemas.TypeCompute && t.Resource == declared.Target && replica.running() && !serves {
+		if t.Type == schemas.TypeCompute && t.Resource == declared.Target && replica.running() && !routingOf(*current).serves(replica.name()) {
 			r.Drift = append(r.Drift, fmt.Sprintf("it passes nothing to %s", replica.name()))
 		}
 	}

@@ -52,7 +52,7 @@ func (p *Provider) applyLoadBalancer(ctx context.Context, d plan.Desired, output
 	b := &balancer{provider: p, target: d.Target}
 	wanted := func(current traffic.Configuration) (traffic.Configuration, error) {
 		endpoints, err := b.observedEndpoints(ctx, declared.Target, current)
-		return trafficConfiguration(declared, labels, endpoints), err
+		return trafficConfiguration(declared, labels, routing{endpoints, routingOf(current).subsets}), err
 	}
 	w.prepare = func(ctx context.Context, id, name string) error {
 		return b.equip(ctx, proxy{p, d.Resource, id, name}, files, wanted)
@@ -154,7 +154,7 @@ func tlsFiles(b schemas.LoadBalancer, secrets activities.Secrets) (map[string][]
 
 // trafficConfiguration is what a LoadBalancer's proxies do with these endpoints, given by
 // the names of their containers.
-func trafficConfiguration(b schemas.LoadBalancer, labels map[string]string, endpoints []traffic.Endpoint) traffic.Configuration {
+func trafficConfiguration(b schemas.LoadBalancer, labels map[string]string, r routing) traffic.Configuration {
 	c := traffic.Configuration{Labels: labels}
 	for _, l := range b.Listen {
 		service := serviceName(b.Target, l)
@@ -169,8 +169,8 @@ func trafficConfiguration(b schemas.LoadBalancer, labels map[string]string, endp
 		if slices.ContainsFunc(c.Services, func(s traffic.Service) bool { return s.Name == service }) {
 			continue
 		}
-		s := traffic.Service{Name: service, Policy: b.TrafficPolicy, Endpoints: []traffic.Endpoint{}}
-		for _, e := range endpoints {
+		s := traffic.Service{Name: service, Policy: b.TrafficPolicy, Endpoints: []traffic.Endpoint{}, Subsets: r.subsets}
+		for _, e := range r.endpoints {
 			e.Address = fmt.Sprintf("%s:%d", e.ID, l.TargetPort)
 			s.Endpoints = append(s.Endpoints, e)
 		}

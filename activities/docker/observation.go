@@ -53,6 +53,7 @@ func (p *Provider) Observe(ctx context.Context, scope schemas.Scope) ([]plan.Obs
 		found.object(g.labels)
 		found.sighting(g.labels).changes = g.changes
 	}
+	_, containers = separateAside(containers)
 	steps, containers := separateSteps(containers)
 	replicas, err := p.observeReplicas(ctx, containers)
 	if err != nil {

@@ -230,7 +230,7 @@ func (w *wait) fault(ctx context.Context, c *container.InspectResponse, message,
 	return &activities.Fault{
 		Kind: activities.Unhealthy, Resource: w.workload.desired.Resource, Field: field,
 		Message:  w.secrets.Redact(message),
-		Hint:     "read the evidence; the container is left as it is until the next deployment",
+		Hint:     "read the evidence; the container is kept until the next deployment",
 		Evidence: w.provider.evidence(ctx, c, w.workload, w.secrets, w.detail),
 	}
 }

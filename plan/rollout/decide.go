@@ -245,11 +245,12 @@ func (d *decision) watchDeadline() {
 	}
 }
 
-// Wake is when Decide has to be called although nothing happened; zero is never.
-func (s *State) Wake() time.Time {
+// Wake is when, after now, Decide has to be called although nothing happened; zero is
+// never.
+func (s *State) Wake(now time.Time) time.Time {
 	var first time.Time
 	soonest := func(t time.Time) {
-		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+		if t.After(now) && (first.IsZero() || t.Before(first)) {
 			first = t
 		}
 	}

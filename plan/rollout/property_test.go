@@ -356,7 +356,7 @@ func (w *world) run() {
 		if !w.state.Done() {
 			w.disturb()
 		}
-		wake := w.state.Wake()
+		wake := w.state.Wake(w.now)
 		switch {
 		case w.state.Done():
 		case len(w.running) > 0:

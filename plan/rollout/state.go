@@ -107,6 +107,7 @@ func New(strategy schemas.Strategy, target, stable Version, balanced, goesBack b
 			m.Routed = m.Condition == Available
 		}
 		m.Busy = balanced && !m.Routed && m.Condition == Available
+		m.Retired = m.Condition == Failed
 		s.Members = append(s.Members, m)
 	}
 	return s
@@ -155,6 +156,13 @@ func (m *Member) serves() bool { return m.Routed && m.Condition == Available && 
 // usable says whether the member can get requests as soon as it is routed.
 func (m *Member) usable() bool {
 	return m.Condition == Available && !m.Retired && m.Doing != removing
+}
+
+// Known are the indexes of the target version's replicas that are available.
+func (s *State) Known() []int {
+	var known []int
+	s.each(func(m *Member) bool { return s.Target.of(m) && m.Condition == Available && !m.Retired }, func(m *Member) { known = append(known, m.Index) })
+	return known
 }
 
 // Idle says that no action runs.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"windlass/schemas"
 )
@@ -76,20 +77,22 @@ func (s *State) message() string {
 		text += fmt.Sprintf(", %d of other versions are there", others)
 	}
 	switch {
-	case s.Phase == schemas.RolloutHolding && s.Strategy.Steps[s.Step.Place].Pause.Duration == nil:
+	case s.Phase == schemas.RolloutHolding && s.Step.at(s.Strategy) && s.Strategy.Steps[s.Step.Place].Pause.Duration == nil:
 		text += "; waits until it is promoted"
-	case s.Phase == schemas.RolloutHolding:
-		text += "; holds the step until " + s.Wake().UTC().Format("15:04:05") + " UTC"
+	case s.Phase == schemas.RolloutHolding && s.Step.at(s.Strategy):
+		text += "; holds the step until " + clock(s.Step.wake(s.Strategy))
 	case s.Phase == schemas.RolloutAnalysing:
 		text += "; measures the new version"
-	case s.Phase == schemas.RolloutWarm || s.Phase == schemas.RolloutMonitoring:
-		text += "; watches it until " + s.Wake().UTC().Format("15:04:05") + " UTC"
+	case (s.Phase == schemas.RolloutWarm || s.Phase == schemas.RolloutMonitoring) && s.window() > 0:
+		text += "; watches it until " + clock(s.Settled.Add(s.window()))
 	}
 	if failing := s.waiting(); failing != "" {
 		text += "; waits for " + failing
 	}
 	return text
 }
+
+func clock(t time.Time) string { return t.UTC().Format("15:04:05") + " UTC" }
 
 // waiting names the replicas that are starting.
 func (s *State) waiting() string {

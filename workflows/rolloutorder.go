@@ -1,0 +1,46 @@
+package workflows
+
+import (
+	"go.temporal.io/sdk/workflow"
+
+	"windlass/schemas"
+)
+
+// receive gives the rollout what somebody asks of it, and says whether there was
+// something.
+func (r *rolling) receive(ctx workflow.Context, orders workflow.ReceiveChannel) bool {
+	received := false
+	var command schemas.CommandReference
+	for orders.ReceiveAsync(&command) {
+		received = true
+		r.order(ctx, command)
+		command = schemas.CommandReference{}
+	}
+	return received
+}
+
+func (r *rolling) order(ctx workflow.Context, command schemas.CommandReference) {
+	if err := r.State.Command(command.Order, command.Source, workflow.Now(ctx)); err != nil {
+		r.outbox.add(ctx, rejected(ctx, command, schemas.Failure{Field: "data", Message: err.Error()}))
+		return
+	}
+	r.moved = true
+	r.outbox.add(ctx, commandEvent(command, schemas.StatusCommandAccepted))
+	if command.Order == schemas.RolloutPause {
+		r.tell(ctx, schemas.StatusRolloutPaused, command.Source)
+	}
+	if !r.State.Step.Running {
+		if cancel := r.running["analyse"]; cancel != nil {
+			cancel() // what it measures is of no interest any more
+		}
+	}
+}
+
+// refuseRest rejects what comes to a rollout that has ended.
+func (r *rolling) refuseRest(ctx workflow.Context, orders workflow.ReceiveChannel) {
+	var command schemas.CommandReference
+	for orders.ReceiveAsync(&command) {
+		r.outbox.add(ctx, rejected(ctx, command, schemas.Failure{Field: "data", Message: "the rollout has ended"}))
+		command = schemas.CommandReference{}
+	}
+}
