@@ -20,17 +20,11 @@ const (
 
 // scopeOf returns the scope in a status event's data.
 func scopeOf(s schemas.Event) (schemas.Scope, error) {
-	switch {
-	case s.Command != nil:
-		return s.Command.Scope, nil
-	case s.Deployment != nil:
-		return s.Deployment.Scope, nil
-	case s.Resource != nil:
-		return s.Resource.Scope, nil
-	case s.Rollout != nil:
-		return s.Rollout.Scope, nil
+	scope, ok := s.Scope()
+	if !ok {
+		return scope, fmt.Errorf("status event %q of type %q has no data", s.ID, s.Type)
 	}
-	return schemas.Scope{}, fmt.Errorf("status event %q of type %q has no data", s.ID, s.Type)
+	return scope, nil
 }
 
 func cloudEvent(s schemas.Event) (event.Event, error) {

@@ -224,3 +224,18 @@ type Event struct {
 	Resource   *ResourceStatus   `json:"resource,omitempty"`
 	Rollout    *RolloutStatus    `json:"rollout,omitempty"`
 }
+
+// Scope is what the event is about; false is an event without data.
+func (e Event) Scope() (Scope, bool) {
+	switch {
+	case e.Command != nil:
+		return e.Command.Scope, true
+	case e.Deployment != nil:
+		return e.Deployment.Scope, true
+	case e.Resource != nil:
+		return e.Resource.Scope, true
+	case e.Rollout != nil:
+		return e.Rollout.Scope, true
+	}
+	return Scope{}, false
+}

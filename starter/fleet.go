@@ -32,13 +32,13 @@ func (f *fleet) tree(scope schemas.Scope, began time.Time) *tree {
 }
 
 func (f *fleet) apply(e schemas.Event) {
-	if scope, ok := eventScope(e); ok {
+	if scope, ok := e.Scope(); ok {
 		f.tree(scope, e.Time).apply(e)
 	}
 }
 
 func (f *fleet) failuresOf(e schemas.Event) []schemas.Failure {
-	scope, _ := eventScope(e)
+	scope, _ := e.Scope()
 	if t := f.trees[scope]; t != nil {
 		return t.failures
 	}
@@ -88,19 +88,4 @@ func (t *tree) summary(now time.Time, width int) line {
 		l = append(l, span{"  " + f.Resource + detail(printable(f.Message)), red})
 	}
 	return l
-}
-
-// eventScope is the Infrastructure that an event is about.
-func eventScope(e schemas.Event) (schemas.Scope, bool) {
-	switch {
-	case e.Command != nil:
-		return e.Command.Scope, true
-	case e.Deployment != nil:
-		return e.Deployment.Scope, true
-	case e.Resource != nil:
-		return e.Resource.Scope, true
-	case e.Rollout != nil:
-		return e.Rollout.Scope, true
-	}
-	return schemas.Scope{}, false
 }

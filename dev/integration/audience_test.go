@@ -73,14 +73,8 @@ func (a *audience) awaitEnd(ctx context.Context, scope schemas.Scope, revision i
 }
 
 func concerns(e schemas.Event, scope schemas.Scope) bool {
-	switch {
-	case e.Command != nil:
-		return e.Command.Scope == scope
-	case e.Deployment != nil:
-		return e.Deployment.Scope == scope
-	default:
-		return e.Resource.Scope == scope
-	}
+	of, ok := e.Scope()
+	return ok && of == scope
 }
 
 // pause lets a moment pass before something is asked again. It says whether there

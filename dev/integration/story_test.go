@@ -135,7 +135,9 @@ func requireStory(t *testing.T, all []told, wanted []string) {
 	ids, messageIDs, last := map[string]bool{}, map[string]bool{}, map[string]string{}
 	for _, e := range all {
 		name := schemas.ShortType(e.Type) + " " + e.Subject
-		found = append(found, name)
+		if e.Rollout == nil { // how often a rollout tells its progress is chance
+			found = append(found, name)
+		}
 		require.False(t, ids[e.Source+" "+e.ID], "%s is stored twice under one id", name)
 		require.False(t, messageIDs[e.messageID], "%s is stored twice under one message id", name)
 		require.Greater(t, e.Sequence, last[e.Source], "%s does not come after the event of its source before it", name)

@@ -1,0 +1,221 @@
+package integration
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"windlass/schemas"
+)
+
+// fleet is a Compute behind a LoadBalancer.
+type fleet struct {
+	scope    schemas.Scope
+	port     int
+	replicas int
+	revision int
+}
+
+func newFleet(t *testing.T, replicas int) *fleet {
+	t.Helper()
+	return &fleet{scope: scopeOf(newEnvironment(t)), port: freePort(t), replicas: replicas}
+}
+
+// version declares the replicas with arguments and a strategy.
+func (f *fleet) version(strategy string, args ...string) string {
+	return document(f.scope, fmt.Sprintf(`    - {name: backend, type: Network}
+    - name: web
+      type: Compute
+      properties:
+        image: windlass.local/fixture:1
+        replicas: %d
+        networks: ["${backend.name}"]
+        args: ["%s"]
+        ports: [{containerPort: 8080}]
+        health: {http: {path: /healthz, port: 8080}, interval: 200ms, startPeriod: 5s}
+        stopGracePeriod: 2s
+        strategy: %s
+    - name: front
+      type: LoadBalancer
+      properties:
+        target: ${web.name}
+        networks: ["${backend.name}"]
+        listen: [{port: 8080, hostPort: %d}]
+`, f.replicas, strings.Join(args, `", "`), strategy, f.port))
+}
+
+// deploy deploys a version and waits until its deployment has ended as it should.
+func (f *fleet) deploy(t *testing.T, w *world, text, ends string) schemas.Event {
+	t.Helper()
+	f.revision++
+	w.deploy(t, f.scope, text)
+	return w.requireEnd(t, f.scope, f.revision, ends)
+}
+
+// requireServing fails unless the replicas there are, beside what was set aside, are
+// those of a version, given by its label.
+func (f *fleet) requireServing(t *testing.T, label string) {
+	t.Helper()
+	found := 0
+	for name, c := range containersOf(t, f.scope.Environment, "web") {
+		if strings.HasSuffix(name, ".failed") {
+			require.False(t, c.State.Running, "%s was set aside and runs", name)
+			continue
+		}
+		found++
+		require.Equal(t, label, c.Config.Cmd[1], name)
+		require.True(t, c.State.Running, name)
+	}
+	require.Equal(t, f.replicas, found)
+}
+
+// rolling is what the rollout of a revision told, in order.
+func (f *fleet) rolling(t *testing.T, w *world) []schemas.Event {
+	t.Helper()
+	var told []schemas.Event
+	for _, e := range w.story(t, f.scope) {
+		if e.Rollout != nil && e.Rollout.Revision == f.revision {
+			told = append(told, e.Event)
+		}
+	}
+	return told
+}
+
+const steady = "{maxSurge: 2, maxUnavailable: 0}"
+
+// TestManyRolloutsUnderLoadLoseNoRequest moves six replicas twenty times, and once by
+// each strategy, while they are used.
+func TestManyRolloutsUnderLoadLoseNoRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.startWorker(t)
+	f := newFleet(t, 6)
+	f.deploy(t, w, f.version(steady, "-label", "v0"), schemas.StatusDeploymentSucceeded)
+	l := startLoad(t, f.scope.Environment, f.port)
+	const rounds = 20
+	for n := 1; n <= rounds; n++ {
+		label := fmt.Sprintf("v%d", n)
+		f.deploy(t, w, f.version(steady, "-label", label), schemas.StatusDeploymentSucceeded)
+		f.requireServing(t, label)
+	}
+	for label, strategy := range map[string]string{
+		"blue":   "{type: BlueGreen, warm: 1s}",
+		"canary": "{type: Canary, steps: [{weight: 20, analysis: {interval: 1s, metrics: {maxErrorRatio: 0}}}, {weight: 50, pause: {duration: 1s}}]}",
+		"slowly": "{maxSurge: 1, minReadySeconds: 1, monitor: 2s}",
+	} {
+		f.deploy(t, w, f.version(strategy, "-label", label), schemas.StatusDeploymentSucceeded)
+		f.requireServing(t, label)
+	}
+	failed, least := l.end(t)
+	require.Empty(t, failed)
+	require.GreaterOrEqual(t, least, f.replicas, "fewer replicas served than have to")
+	told := f.rolling(t, w)
+	require.Equal(t, schemas.StatusRolloutStarted, told[0].Type)
+	require.Equal(t, schemas.StatusRolloutSucceeded, told[len(told)-1].Type)
+}
+
+// TestWithFewerAvailableTheCapacityKeepsToWhatIsAllowed takes replicas out before
+// others are there, and all of them where nothing else is asked for.
+func TestWithFewerAvailableTheCapacityKeepsToWhatIsAllowed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.startWorker(t)
+	f := newFleet(t, 4)
+	f.deploy(t, w, f.version(steady, "-label", "v0"), schemas.StatusDeploymentSucceeded)
+	l := startLoad(t, f.scope.Environment, f.port)
+	f.deploy(t, w, f.version("{maxSurge: 0, maxUnavailable: 25%}", "-label", "v1"), schemas.StatusDeploymentSucceeded)
+	failed, least := l.end(t)
+	require.Empty(t, failed)
+	require.Equal(t, 3, least)
+	f.requireServing(t, "v1")
+
+	l = startLoad(t, f.scope.Environment, f.port)
+	f.deploy(t, w, f.version("{type: Recreate}", "-label", "v2"), schemas.StatusDeploymentSucceeded)
+	f.requireServing(t, "v2")
+	failed, least = l.end(t)
+	require.Zero(t, least)
+	for _, trouble := range failed { // which the strategy does not promise to avoid
+		require.Contains(t, trouble, "503 ", "a request was answered in another way than that there is nobody")
+	}
+}
+
+// TestABadVersionGoesBackWithItsEvidenceAndWithoutALostRequest deploys versions that
+// are bad in every way that people will meet.
+func TestABadVersionGoesBackWithItsEvidenceAndWithoutALostRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.startWorker(t)
+	f := newFleet(t, 3)
+	good := f.version(steady, "-label", "good")
+	f.deploy(t, w, good, schemas.StatusDeploymentSucceeded)
+	quick := "{maxSurge: 1, minReadySeconds: 1, progressDeadlineSeconds: 60}"
+	// reason is what the failure says, least how many replicas serve all the time: one
+	// that turns unhealthy when the others are gone is missing until one is there again.
+	for name, bad := range map[string]struct {
+		text, reason string
+		least        int
+	}{
+		"it crashes":             {f.version(quick, "-label", "bad", "-exit-after", "50ms", "-exit-code", "3"), "exit code 3", 3},
+		"it never gets healthy":  {strings.Replace(f.version(quick, "-label", "bad"), "path: /healthz", "path: /nothing-here", 1), "404 Not Found", 3},
+		"it is late":             {f.version("{maxSurge: 1, progressDeadlineSeconds: 2}", "-label", "bad", "-healthy-after", "1h"), "no replica became available within 2s", 3},
+		"it gets unhealthy":      {f.version("{maxSurge: 3, monitor: 1m}", "-label", "bad", "-unhealthy-after", "5s"), "failed 3 health checks in a row", 2},
+		"it does not want to go": {f.version("{maxSurge: 3, monitor: 1m}", "-label", "bad", "-unhealthy-after", "5s", "-ignore-sigterm"), "failed 3 health checks in a row", 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := startLoad(t, f.scope.Environment, f.port)
+			began := time.Now()
+			end := f.deploy(t, w, bad.text, schemas.StatusDeploymentRolledBack)
+			t.Logf("rolled back after %s", time.Since(began).Round(time.Second))
+			failed, least := l.end(t)
+			require.Empty(t, failed)
+			require.GreaterOrEqual(t, least, bad.least)
+			f.requireServing(t, "good")
+			failure := end.Deployment.Error
+			require.Contains(t, failure.Message, bad.reason)
+			require.NotNil(t, failure.Evidence, "%+v", failure)
+			require.Contains(t, strings.Join(failure.Evidence.Logs, "\n"), "listening")
+			told := f.rolling(t, w)
+			require.Equal(t, schemas.StatusRolloutRolledBack, told[len(told)-1].Type)
+			aside := 0
+			for name := range containersOf(t, f.scope.Environment, "web") {
+				if strings.HasSuffix(name, ".failed") {
+					aside++
+				}
+			}
+			require.Equal(t, 1, aside, "the replica that failed is not kept")
+		})
+	}
+	t.Run("it cannot be pulled", func(t *testing.T) {
+		l := startLoad(t, f.scope.Environment, f.port)
+		f.deploy(t, w, strings.Replace(f.version(quick, "-label", "bad"), "fixture:1", "nobody-made-this:1", 1), schemas.StatusDeploymentFailed)
+		failed, least := l.end(t)
+		require.Empty(t, failed)
+		require.GreaterOrEqual(t, least, f.replicas)
+		f.requireServing(t, "good")
+	})
+	t.Run("it fails one request in five", func(t *testing.T) {
+		canary := "{type: Canary, steps: [{weight: 20, analysis: {interval: 2s, count: 3, metrics: {maxErrorRatio: 0.05}}}]}"
+		l := startLoad(t, f.scope.Environment, f.port)
+		end := f.deploy(t, w, f.version(canary, "-label", "bad", "-fail-every", "5"), schemas.StatusDeploymentRolledBack)
+		failed, _ := l.end(t)
+		require.Contains(t, end.Deployment.Error.Message, "requests failed, at most 5.0% may")
+		require.NotEmpty(t, failed)
+		asked := 0
+		for _, n := range l.asked {
+			asked += n
+		}
+		// A fifth of the requests went there, and a fifth of those failed.
+		require.Less(t, float64(len(failed))/float64(asked), 0.2*0.2*1.5)
+		for _, trouble := range failed {
+			require.Contains(t, trouble, ": 500 ")
+		}
+		f.requireServing(t, "good")
+	})
+	t.Run("the good one is deployed again", func(t *testing.T) {
+		f.deploy(t, w, good, schemas.StatusDeploymentSucceeded)
+		f.requireServing(t, "good")
+	})
+}
