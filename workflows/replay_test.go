@@ -25,11 +25,15 @@ func TestOldHistoriesReplayOnNewCode(t *testing.T) {
 			replayer := worker.NewWorkflowReplayer()
 			replayer.RegisterWorkflowWithOptions(Infrastructure, workflow.RegisterOptions{Name: NameInfrastructure})
 			replayer.RegisterWorkflowWithOptions(Deploy, workflow.RegisterOptions{Name: NameDeploy})
+			replayer.RegisterWorkflowWithOptions(Rollout, workflow.RegisterOptions{Name: NameRollout})
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(log.NewStructuredLogger(slog.New(slog.DiscardHandler)), file))
 		})
 	}
-	for _, scenario := range []string{"first-deploy", "update", "rollback", "rejected-image", "cancelled", "destroy", "queued-commands", "signal-duplicates", "approved", "paused", "drifted", "orders"} {
+	for _, scenario := range []string{"first-deploy", "update", "rollback", "rejected-image", "cancelled", "destroy", "queued-commands", "signal-duplicates", "approved", "paused", "drifted", "orders", "rolled", "returned"} {
 		require.True(t, found[scenario+"-infrastructure"], "%s is not recorded", scenario)
 		require.True(t, found[scenario+"-rev-1"], "%s is not recorded", scenario)
+	}
+	for _, rollout := range []string{"rolled-rev-2-web", "returned-rev-2-web"} {
+		require.True(t, found[rollout], "%s is not recorded", rollout)
 	}
 }

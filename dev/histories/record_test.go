@@ -34,7 +34,12 @@ func TestRecord(t *testing.T) {
 			revisions := scenarios[name](c)
 			files := map[string]*history.History{}
 			for revision := range revisions {
-				files[fmt.Sprintf("%s-rev-%d", name, revision+1)] = c.ended(workflows.DeployID(c.scope, revision+1))
+				file := fmt.Sprintf("%s-rev-%d", name, revision+1)
+				files[file] = c.ended(workflows.DeployID(c.scope, revision+1))
+				rollout := workflows.RolloutID(c.scope, revision+1, "web")
+				if _, err := c.temporal.DescribeWorkflowExecution(c.context(), rollout, ""); err == nil {
+					files[file+"-web"] = c.ended(rollout)
+				}
 			}
 			files[name+"-infrastructure"] = c.idle(workflows.InfrastructureID(c.scope), revisions)
 			for file, events := range files {
@@ -94,6 +99,7 @@ func replay(t *testing.T, c *scene, whole *history.History) {
 	replayer := worker.NewWorkflowReplayer()
 	replayer.RegisterWorkflowWithOptions(workflows.Infrastructure, workflow.RegisterOptions{Name: workflows.NameInfrastructure})
 	replayer.RegisterWorkflowWithOptions(workflows.Deploy, workflow.RegisterOptions{Name: workflows.NameDeploy})
+	replayer.RegisterWorkflowWithOptions(workflows.Rollout, workflow.RegisterOptions{Name: workflows.NameRollout})
 	require.NoError(t, replayer.ReplayWorkflowHistory(c.logger, whole))
 }
 

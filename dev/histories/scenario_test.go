@@ -27,6 +27,8 @@ var scenarios = map[string]scenario{
 	"paused":            paused,
 	"drifted":           drifted,
 	"orders":            orders,
+	"rolled":            rolled,
+	"returned":          returned,
 }
 
 const base = `    - {name: backend, type: Network}
@@ -167,5 +169,40 @@ func orders(c *scene) int {
 	c.await(schemas.StatusCommandAccepted, "")
 	c.send(c.command(schemas.CommandCancelRequested, schemas.CancelRequested{Scope: c.scope}))
 	c.await(schemas.StatusCommandRejected, "")
+	return 2
+}
+
+// rolling is a Compute whose replicas move as the strategy says.
+func rolling(strategy, environment string) string {
+	return base + compute("web", ", startPeriod: 1s", environment) + "        replicas: 2\n        strategy: " + strategy + "\n"
+}
+
+func rolled(c *scene) int {
+	c.send(c.deployment(rolling("{}", "VERSION: one")))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	c.send(c.deployment(rolling("{maxSurge: 1, minReadySeconds: 1, monitor: 1h}", "VERSION: two")))
+	c.await(schemas.StatusRolloutStarted, "web")
+	order := func(eventType string) {
+		c.send(c.command(eventType, schemas.RolloutRequested{Scope: c.scope, Resource: "web"}))
+	}
+	order(schemas.CommandRolloutPause)
+	c.await(schemas.StatusRolloutPaused, "web")
+	order(schemas.CommandRolloutPause)
+	c.await(schemas.StatusCommandRejected, "")
+	order(schemas.CommandRolloutResume)
+	c.awaitRollout(schemas.RolloutMonitoring)
+	order(schemas.CommandRolloutPromote)
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	order(schemas.CommandRolloutAbort)
+	c.await(schemas.StatusCommandRejected, "")
+	return 2
+}
+
+func returned(c *scene) int {
+	c.send(c.deployment(rolling("{}", "VERSION: one")))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	c.send(c.deployment(rolling("{maxUnavailable: 1}", `FIXTURE_NEVER_HEALTHY: "true"`)))
+	c.await(schemas.StatusRolloutRolledBack, "web")
+	c.await(schemas.StatusDeploymentRolledBack, "")
 	return 2
 }

@@ -153,10 +153,23 @@ func (c *scene) await(eventType, resource string) schemas.Event {
 	for {
 		status, err := c.heard.Next(ctx)
 		require.NoError(c.t, err, "%s does not come", eventType)
-		if status.Type == eventType && (resource == "" || status.Resource.Resource == resource) {
+		if status.Type == eventType && (resource == "" || status.Subject == resource) {
 			return status.Event
 		}
 		final := status.Deployment != nil && status.Deployment.Final
 		require.Falsef(c.t, final && eventType != schemas.StatusCommandAccepted, "%s comes instead of %s: %+v", status.Type, eventType, status.Deployment)
+	}
+}
+
+// awaitRollout waits until a rollout is at a phase.
+func (c *scene) awaitRollout(phase schemas.RolloutPhase) {
+	c.t.Helper()
+	ctx := c.context()
+	for {
+		status, err := c.heard.Next(ctx)
+		require.NoError(c.t, err, "no rollout is %s", phase)
+		if status.Rollout != nil && status.Rollout.Phase == phase {
+			return
+		}
 	}
 }

@@ -2,6 +2,8 @@ package integration
 
 import (
 	"fmt"
+	"math/rand/v2"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -218,4 +220,51 @@ func TestABadVersionGoesBackWithItsEvidenceAndWithoutALostRequest(t *testing.T) 
 		f.deploy(t, w, good, schemas.StatusDeploymentSucceeded)
 		f.requireServing(t, "good")
 	})
+}
+
+// walkRollout kills the worker at one step of a rollout that goes well, or of one that
+// goes back, while the replicas are used.
+func (w *world) walkRollout(t *testing.T, s step, scope schemas.Scope, after func()) (reached bool) {
+	t.Helper()
+	f := &fleet{scope: scope, port: freePort(t), replicas: 2}
+	w.harm(t, step{gate: s.gate}, scope, 1, schemas.StatusDeploymentSucceeded, func() { w.deploy(t, scope, f.version(steady, "-label", "v1")) })
+	l := startLoad(t, scope.Environment, f.port)
+	told := deployed(scope, "creating", "backend", "web", "front")
+	label := "v2"
+	if s.story == storyRollout {
+		reached = w.harm(t, s, scope, 2, schemas.StatusDeploymentSucceeded, func() { w.deploy(t, scope, f.version(steady, "-label", "v2")) })
+		told = append(told, deployed(scope, "updating", "web")...)
+	} else {
+		label = "v1"
+		bad := f.version("{maxSurge: 1, monitor: 5m}", "-label", "v2", "-unhealthy-after", "4s")
+		reached = w.harm(t, s, scope, 2, schemas.StatusDeploymentRolledBack, func() { w.deploy(t, scope, bad) })
+	}
+	failed, _ := l.end(t)
+	require.Empty(t, failed)
+	if after != nil {
+		after()
+	}
+	f.requireServing(t, label)
+	if s.story == storyRollout {
+		requireObjects(t, scope.Environment, "network shop.backend", "container shop.web.0", "container shop.web.1", "container shop.front.0")
+		requireStory(t, w.story(t, scope), told)
+	}
+	return reached
+}
+
+// TestARolloutOnASlowEngineLosesNoRequest holds every call to the engine for a while.
+func TestARolloutOnASlowEngineLosesNoRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.startWorker(t)
+	f := newFleet(t, 3)
+	f.deploy(t, w, f.version(steady, "-label", "v1"), schemas.StatusDeploymentSucceeded)
+	l := startLoad(t, f.scope.Environment, f.port)
+	w.engine.holding(func(*http.Request) { time.Sleep(time.Duration(rand.IntN(3000)) * time.Millisecond) })
+	f.deploy(t, w, f.version(steady, "-label", "v2"), schemas.StatusDeploymentSucceeded)
+	w.engine.holding(nil)
+	failed, least := l.end(t)
+	require.Empty(t, failed)
+	require.GreaterOrEqual(t, least, f.replicas)
+	f.requireServing(t, "v2")
 }

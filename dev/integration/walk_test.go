@@ -40,6 +40,10 @@ const (
 	storyReplace = "replace"
 	// storyRollback updates two replicas to a version that never gets healthy.
 	storyRollback = "rollback"
+	// storyRollout moves two replicas behind a LoadBalancer while they are used.
+	storyRollout = "rollout"
+	// storyReturn moves them to a version that gets unhealthy, and back.
+	storyReturn = "return"
 )
 
 func (s step) String() string {
@@ -112,7 +116,9 @@ func (w *world) unharmed(t *testing.T) []step {
 		story, gate string
 		moments     []moment
 	}{ // what takes longest comes first
+		{storyReturn, "engine", []moment{afterCall}},
 		{storyLife, "engine", []moment{afterCall}},
+		{storyRollout, "engine", []moment{afterCall}},
 		{storyRollback, "engine", []moment{afterCall}},
 		{storyReplace, "engine", []moment{afterCall}},
 		{storyDatabase, "engine", []moment{beforeCall, afterCall}},
@@ -163,6 +169,9 @@ func (w *world) walk(t *testing.T, s step, after func()) (reached bool) {
 		end(objects, deployed(scope, beginning, resources...)...)
 	}
 
+	if s.story == storyRollout || s.story == storyReturn {
+		return w.walkRollout(t, s, scope, after)
+	}
 	if s.story == storyDatabase {
 		harm(1, func() { w.deploy(t, scope, document(scope, walkDatabase)) }, "creating",
 			[]string{"backend", "db"}, []string{"network shop.backend", "container shop.db.0", "volume shop.db.data"})
