@@ -19,8 +19,8 @@ type SurveyOutput struct {
 	Strategy schemas.Strategy `json:"strategy"`
 	Target   rollout.Version  `json:"target"`
 	// Stable has no Set where the stable revision does not declare the same Compute.
-	Stable  rollout.Version  `json:"stable,omitzero"`
-	Found   Survey           `json:"found"`
+	Stable rollout.Version `json:"stable,omitzero"`
+	Found  Survey          `json:"found"`
 }
 
 // ReplicaInput asks for something to be done with one replica of a Compute.

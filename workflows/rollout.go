@@ -60,8 +60,10 @@ type rolling struct {
 	moved bool
 	// alarm is when the next timer goes off, zero when none runs.
 	alarm time.Time
-	// shown is what was told last.
-	shown string
+	// shown is what was told last, toldAt when, and due when what has changed since then
+	// is to be told; zero is nothing.
+	shown       progress
+	toldAt, due time.Time
 }
 
 // survey finds what there is, and begins.
@@ -94,6 +96,9 @@ func (r *rolling) survey(ctx workflow.Context) error {
 // wake sees to it that the rollout is looked at when its state says so.
 func (r *rolling) wake(ctx workflow.Context) {
 	at := r.State.Wake(workflow.Now(ctx))
+	if !r.due.IsZero() && (at.IsZero() || r.due.Before(at)) {
+		at = r.due
+	}
 	if at.IsZero() || !r.alarm.IsZero() && !at.Before(r.alarm) {
 		return // one that goes off early changes nothing
 	}

@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -11,23 +12,38 @@ import (
 // listedReplicas bounds the replicas that a rollout's events and the web UI list.
 const listedReplicas = 100
 
-// tellProgress tells where the rollout stands, when that has changed.
+// progressInterval lies at least between two events that tell the progress of
+// replicas: each costs the rollout some of its pace.
+const progressInterval = 500 * time.Millisecond
+
+// progress is where a rollout stands, in words that change with it: the turn that it
+// has taken, and the replicas.
+type progress struct{ turn, replicas string }
+
+// tellProgress tells where the rollout stands, when that has changed: a turn at once,
+// replicas not too often.
 func (r *rolling) tellProgress(ctx workflow.Context) {
 	if r.State.Done() {
 		return
 	}
 	s := r.State.Status()
-	shown := fmt.Sprint(s.Phase, s.Paused, s.Step, s.Message)
+	now := progress{turn: fmt.Sprint(s.Phase, s.Paused, s.Step, s.Error != nil), replicas: s.Message}
 	if s.Weight != nil {
-		shown += fmt.Sprintf(" %d%%", *s.Weight)
+		now.turn += fmt.Sprintf(" %d%%", *s.Weight)
 	}
 	for _, set := range s.Sets {
-		shown += fmt.Sprint(" ", set.There, set.Available, set.Serving)
+		now.replicas += fmt.Sprint(" ", set.There, set.Available, set.Serving)
 	}
-	if shown == r.shown {
+	next := r.toldAt.Add(progressInterval)
+	switch {
+	case now == r.shown:
+		r.due = time.Time{}
+		return
+	case now.turn == r.shown.turn && workflow.Now(ctx).Before(next):
+		r.due = next
 		return
 	}
-	r.shown = shown
+	r.shown, r.toldAt, r.due = now, workflow.Now(ctx), time.Time{}
 	r.tell(ctx, schemas.StatusRolloutProgressed, "")
 }
 

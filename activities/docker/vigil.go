@@ -134,18 +134,12 @@ func (p *Provider) WatchReplicas(ctx context.Context, declared plan.Desired, kno
 		if found.Fault != nil || err != nil {
 			return found, err
 		}
-		if err := pause(ctx, watchInterval(vigils), declared.Resource+": watching its replicas"); err != nil {
+		// Not more often, whatever the interval of the check: looking at many replicas
+		// takes the engine's time from those that are about to start.
+		if err := pause(ctx, stateInterval, declared.Resource+": watching its replicas"); err != nil {
 			return activities.UnhealthyReplica{}, err
 		}
 	}
-}
-
-// watchInterval lies between two looks at all replicas.
-func watchInterval(vigils []*vigil) time.Duration {
-	if len(vigils) == 0 {
-		return stateInterval
-	}
-	return vigils[0].interval()
 }
 
 // lookAtAll looks at replicas side by side and returns the first, by index, that is
