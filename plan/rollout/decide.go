@@ -55,18 +55,21 @@ func (d *decision) with(kind Kind, m *Member) {
 
 // fill starts replicas of a version up to n of them, as far as there is room.
 func (d *decision) fill(v Version, n, room int) {
-	for index := range n {
-		m := d.member(v.Set, index)
-		switch {
-		case m == nil && room > 0:
-			room--
-			d.Members = append(d.Members, Member{Set: v.Set, Index: index, Condition: Starting, Revision: v.Revision, Image: v.Image})
-			d.with(Start, &d.Members[len(d.Members)-1])
-		case m == nil:
-		case m.Condition == Present && m.Doing == idle && !m.Retired:
+	there := make(map[int]bool, n)
+	d.each(v.of, func(m *Member) {
+		there[m.Index] = true
+		if m.Index < n && m.Condition == Present && m.Doing == idle && !m.Retired {
 			m.Condition = Starting
 			d.with(Start, m)
 		}
+	})
+	for index := 0; index < n && room > 0; index++ {
+		if there[index] {
+			continue
+		}
+		room--
+		d.Members = append(d.Members, Member{Set: v.Set, Index: index, Condition: Starting, Revision: v.Revision, Image: v.Image})
+		d.with(Start, &d.Members[len(d.Members)-1])
 	}
 }
 

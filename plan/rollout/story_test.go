@@ -23,11 +23,13 @@ type story struct {
 	fails, hangs func(set string, index int) bool
 	// measures says how the analysis of a step ends.
 	measures func(step int) *schemas.Failure
+	// rounds bounds them; the default is 100.
+	rounds int
 	// before is called before each round, counted from 1.
 	before func(round int, s *rollout.State, now time.Time)
 }
 
-func (s story) tell(t *testing.T) (string, *rollout.State) {
+func (s story) tell(t testing.TB) (string, *rollout.State) {
 	t.Helper()
 	begin := time.Unix(1_800_000_000, 0)
 	now := begin
@@ -41,7 +43,7 @@ func (s story) tell(t *testing.T) (string, *rollout.State) {
 	var lines []string
 	hanging := map[string]bool{}
 	for round := 1; !state.Done(); round++ {
-		if round > 100 {
+		if round > max(s.rounds, 100) {
 			t.Fatalf("it does not end:\n%s", strings.Join(lines, "\n"))
 		}
 		if s.before != nil {
