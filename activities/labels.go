@@ -64,6 +64,9 @@ const (
 	LabelNetworks = LabelPrefix + "networks"
 	// LabelTarget names the Compute that a container of a LoadBalancer passes requests to.
 	LabelTarget = LabelPrefix + "target"
+	// LabelProxy is the version of the proxy that a LoadBalancer runs: the beginning of
+	// the hash of its binary.
+	LabelProxy = LabelPrefix + "proxy"
 	// LabelSecurityGroups names the security groups of a container, separated by commas.
 	LabelSecurityGroups = LabelPrefix + "securitygroups"
 )

@@ -55,6 +55,7 @@ func (p *Provider) balancersOf(ctx context.Context, compute plan.Target) ([]*bal
 // instance is a proxy with what it does.
 type instance struct {
 	proxy
+	image   string
 	state   container.ContainerState
 	current *traffic.Configuration
 }
@@ -74,7 +75,7 @@ func (b *balancer) instances(ctx context.Context) ([]instance, error) {
 		if err != nil {
 			return nil, err
 		}
-		found[i] = instance{x, c.State, current}
+		found[i] = instance{x, c.Image, c.State, current}
 	}
 	return found, nil
 }

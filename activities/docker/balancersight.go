@@ -34,6 +34,9 @@ func (p *Provider) declaredLabels(ctx context.Context, c listed, r *plan.Replica
 	if err != nil || !alike(*current, trafficConfiguration(declared, current.Labels, routingOf(*current))) {
 		r.Drift = append(r.Drift, "its configuration is not the declared one")
 	}
+	if version, err := p.proxyVersion(); err == nil && current.Labels[activities.LabelProxy] != version {
+		r.Drift = append(r.Drift, "it runs another version of the proxy than the worker brings")
+	}
 	for _, replica := range all {
 		t := targetOf(replica.Labels)
 		if t.Type == schemas.TypeCompute && t.Resource == declared.Target && replica.running() && !routingOf(*current).serves(replica.name()) {

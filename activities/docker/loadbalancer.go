@@ -37,10 +37,11 @@ func (p *Provider) applyLoadBalancer(ctx context.Context, d plan.Desired, output
 	if err != nil {
 		return err
 	}
-	image, err := p.proxyImage(ctx, d.Resource, say)
+	image, version, err := p.proxyImage(ctx, d.Resource, say)
 	if err != nil {
 		return err
 	}
+	labels[activities.LabelProxy] = version
 	w, err := proxyWorkload(d, declared, outputs, image)
 	if err != nil {
 		return err
@@ -58,6 +59,9 @@ func (p *Provider) applyLoadBalancer(ctx context.Context, d plan.Desired, output
 		return b.equip(ctx, proxy{p, d.Resource, id, name}, files, wanted)
 	}
 	if err := p.applyWorkload(ctx, w, secrets, say); err != nil {
+		return err
+	}
+	if err := b.upgrade(ctx, image, version, say); err != nil {
 		return err
 	}
 	say("configuring the proxies")

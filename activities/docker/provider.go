@@ -13,6 +13,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"github.com/moby/moby/client"
 
@@ -63,8 +64,11 @@ type Config struct {
 type Provider struct {
 	name      string
 	databases map[string]databaseEngine
-	// proxyBinary is a path.
+	// proxyBinary is a path. What is known of the file is proxyFile and its proxyHash.
 	proxyBinary string
+	proxyMutex  sync.Mutex
+	proxyFile   os.FileInfo
+	proxyHash   string
 	engine      *client.Client
 	slots       chan struct{}
 	locks       *locks

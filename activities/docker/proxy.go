@@ -79,10 +79,15 @@ func (x proxy) configuration(ctx context.Context) (*traffic.Configuration, error
 
 // place puts files into the state directory of the proxy, which need not run yet.
 func (x proxy) place(ctx context.Context, files map[string][]byte) error {
+	return x.placeAs(ctx, files, 0o600)
+}
+
+// placeAs is place with the rights that the proxy's user has to the files.
+func (x proxy) placeAs(ctx context.Context, files map[string][]byte, mode int64) error {
 	var archive bytes.Buffer
 	writer := tar.NewWriter(&archive)
 	for name, content := range files {
-		header := tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: 0o600, Uid: proxyUser, Gid: proxyUser, Size: int64(len(content)), ModTime: time.Now()}
+		header := tar.Header{Typeflag: tar.TypeReg, Name: name, Mode: mode, Uid: proxyUser, Gid: proxyUser, Size: int64(len(content)), ModTime: time.Now()}
 		if err := writer.WriteHeader(&header); err != nil {
 			return fmt.Errorf("%s: files of the proxy: %w", x.resource, err)
 		}

@@ -26,25 +26,49 @@ const (
 	proxyUser = 65532
 )
 
-// proxyImage makes the image of the proxy from its binary, where the engine has it
-// not, and returns its reference.
-func (p *Provider) proxyImage(ctx context.Context, resource string, say activities.Progress) (string, error) {
+// proxyVersion is the version of the binary that LoadBalancers run. It is read anew
+// when the file has changed.
+func (p *Provider) proxyVersion() (string, error) {
+	p.proxyMutex.Lock()
+	defer p.proxyMutex.Unlock()
+	file, err := os.Stat(p.proxyBinary)
+	if err != nil {
+		return "", err
+	}
+	if p.proxyFile != nil && os.SameFile(p.proxyFile, file) && p.proxyFile.ModTime().Equal(file.ModTime()) && p.proxyFile.Size() == file.Size() {
+		return p.proxyHash, nil
+	}
 	binary, err := os.ReadFile(p.proxyBinary)
 	if err != nil {
-		return "", &activities.Fault{Kind: activities.Invalid, Resource: resource,
+		return "", err
+	}
+	hash := sha256.Sum256(binary)
+	p.proxyFile, p.proxyHash = file, hex.EncodeToString(hash[:6])
+	return p.proxyHash, nil
+}
+
+// proxyImage makes the image of the proxy from its binary, where the engine has it
+// not, and returns its reference.
+func (p *Provider) proxyImage(ctx context.Context, resource string, say activities.Progress) (reference, version string, err error) {
+	version, err = p.proxyVersion()
+	var binary []byte
+	if err == nil {
+		binary, err = os.ReadFile(p.proxyBinary)
+	}
+	if err != nil {
+		return "", "", &activities.Fault{Kind: activities.Invalid, Resource: resource,
 			Message: "this worker has no proxy to run: " + err.Error(),
 			Hint:    "put windlass-proxy beside the worker's binary, or say where it is with --proxy-binary", Err: err}
 	}
-	hash := sha256.Sum256(binary)
-	reference := proxyRepository + ":" + hex.EncodeToString(hash[:6])
+	reference = proxyRepository + ":" + version
 	present, err := p.present(ctx, activities.Image{Reference: reference})
 	if err != nil || present {
-		return reference, err
+		return reference, version, err
 	}
 	say("making the image " + reference)
 	archive, err := proxyArchive(binary)
 	if err != nil {
-		return "", fmt.Errorf("%s: image of the proxy: %w", resource, err)
+		return "", "", fmt.Errorf("%s: image of the proxy: %w", resource, err)
 	}
 	_, err = settle(ctx, func(ctx context.Context) (struct{}, error) {
 		report, err := p.engine.ImageImport(ctx, client.ImageImportSource{Source: archive, SourceName: "-"}, reference, client.ImageImportOptions{
@@ -57,10 +81,10 @@ func (p *Provider) proxyImage(ctx context.Context, resource string, say activiti
 		return struct{}{}, readPull(report, newLayers(reference, say))
 	})
 	if err != nil {
-		return "", engineFault(ctx, resource, "make the image of the proxy", err)
+		return "", "", engineFault(ctx, resource, "make the image of the proxy", err)
 	}
 	p.logger.Info("made image", "image", reference)
-	return reference, nil
+	return reference, version, nil
 }
 
 // proxyArchive is the file system of the image.

@@ -1,11 +1,10 @@
-// Package proxy measures windlass-proxy against a bare httputil.ReverseProxy, HAProxy
-// and nginx on the same machine, in turns.
+// Package proxy measures windlass-proxy against a bare httputil.ReverseProxy, HAProxy,
+// nginx and Caddy on the same machine, in turns.
 package proxy
 
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"fmt"
 	"net"
 	"net/http"
@@ -16,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -23,10 +23,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"windlass/dev/engine/host"
-	"windlass/dev/images"
-	"windlass/proxy/admin"
-	"windlass/schemas/quantity"
-	"windlass/schemas/traffic"
 )
 
 const (
@@ -51,8 +47,9 @@ type lab struct {
 
 func BenchmarkProxies(b *testing.B) {
 	l := newLab(b)
+	windlass, _ := l.windlass()
 	contestants := []struct{ name, address string }{
-		{"windlass-proxy", l.windlass()}, {"ReverseProxy", l.bare()}, {"HAProxy", l.haproxy()}, {"nginx", l.nginx()},
+		{"windlass-proxy", windlass}, {"ReverseProxy", l.bare()}, {"HAProxy", l.haproxy()}, {"nginx", l.nginx()}, {"Caddy", l.caddy()},
 	}
 	for size := range sizes {
 		rates, tails := map[string][]float64{}, map[string][]float64{}
@@ -72,11 +69,63 @@ func BenchmarkProxies(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
+// BenchmarkHalfTheCapacity compares the latencies of windlass-proxy and HAProxy at a rate
+// that is half of what windlass-proxy can do.
+func BenchmarkHalfTheCapacity(b *testing.B) {
+	l := newLab(b)
+	windlass, _ := l.windlass()
+	haproxy := l.haproxy()
+	for size := range sizes {
+		capacity, _ := l.load(windlass, size)
+		var ours, theirs []float64
+		for range rounds {
+			ours, theirs = append(ours, l.paced(windlass, size, capacity/2)), append(theirs, l.paced(haproxy, size, capacity/2))
+		}
+		b.Logf("%-7s at %.0f requests/s: p99 %.2f ms, HAProxy %.2f ms", size, capacity/2, median(ours), median(theirs))
+		b.ReportMetric(paired(ours, theirs), "p99/HAProxy/"+size)
+	}
+	b.ReportMetric(0, "ns/op")
+}
+
+// changeInterval lies between two changes of the endpoints.
+const changeInterval = 200 * time.Millisecond
+
+// BenchmarkEndpointChanges compares the latency under full load while an endpoint is
+// taken out and in again with that while nothing changes.
+func BenchmarkEndpointChanges(b *testing.B) {
+	l := newLab(b)
+	address, drain := l.windlass()
+	var changing, steady []float64
+	for range rounds {
+		_, tail := l.load(address, "1KiB")
+		steady = append(steady, tail)
+		ctx, stop := context.WithCancel(b.Context())
+		var changes sync.WaitGroup
+		changes.Go(func() {
+			for out := true; ctx.Err() == nil; out = !out {
+				drain(out)
+				select {
+				case <-ctx.Done():
+				case <-time.After(changeInterval):
+				}
+			}
+		})
+		_, tail = l.load(address, "1KiB")
+		stop()
+		changes.Wait()
+		drain(false)
+		changing = append(changing, tail)
+	}
+	b.Logf("p99 %.2f ms while an endpoint is taken out and in, %.2f ms while nothing changes", median(changing), median(steady))
+	b.ReportMetric(paired(changing, steady), "p99/steady")
+	b.ReportMetric(0, "ns/op")
+}
+
 func newLab(b *testing.B) *lab {
 	b.Helper()
-	for _, program := range []string{"haproxy", "nginx", "wrk"} {
+	for _, program := range []string{"haproxy", "nginx", "wrk", "hey"} {
 		if _, err := exec.LookPath(program); err != nil {
-			require.NoError(b, host.InstallPackages(b.Context(), "haproxy", "nginx-light", "wrk"))
+			require.NoError(b, host.InstallPackages(b.Context(), "haproxy", "nginx-light", "wrk", "hey"))
 			break
 		}
 	}
@@ -137,83 +186,6 @@ func (l *lab) build(name, path string) string {
 	return binary
 }
 
-func (l *lab) bare() string {
-	l.Helper()
-	address := l.free()
-	l.start(l.build("bare", "windlass/dev/bench/proxy/bare"), address, l.backends[0], l.backends[1])
-	l.await(address)
-	return address
-}
-
-// windlass is the proxy with health checks, breaker, retries and metrics on.
-func (l *lab) windlass() string {
-	l.Helper()
-	binary, err := images.ProxyBinary(l.Context())
-	require.NoError(l, err)
-	address, socket := l.free(), filepath.Join(l.folder, "admin.sock")
-	l.start(binary, "run", "--state", filepath.Join(l.folder, "state"), "--socket", socket, "--metrics", l.free(), "--drain-timeout", "1s")
-	_, port, err := net.SplitHostPort(address)
-	require.NoError(l, err)
-	number, err := strconv.Atoi(port)
-	require.NoError(l, err)
-	interval := quantity.Duration(time.Second)
-	text, err := json.Marshal(traffic.Configuration{
-		Version:   1,
-		Listeners: []traffic.Listener{{Name: "web", Address: "127.0.0.1", Port: number, Service: "web"}},
-		Services: []traffic.Service{{
-			Name: "web", Endpoints: []traffic.Endpoint{{ID: "a", Address: l.backends[0]}, {ID: "b", Address: l.backends[1]}},
-			Policy: traffic.Policy{
-				HealthCheck: &traffic.HealthCheck{Path: "/1KiB", Interval: &interval}, OutlierDetection: &traffic.OutlierDetection{},
-				CircuitBreaker: &traffic.CircuitBreaker{FailureThreshold: 0.5}, Retry: &traffic.Retry{},
-			},
-		}},
-	})
-	require.NoError(l, err)
-	client := admin.NewClient(socket)
-	require.Eventually(l, func() bool { return client.Apply(context.Background(), text) == nil }, patience, 20*time.Millisecond, "it takes its configuration")
-	l.await(address)
-	return address
-}
-
-func (l *lab) haproxy() string {
-	l.Helper()
-	address, file := l.free(), filepath.Join(l.folder, "haproxy.cfg")
-	require.NoError(l, os.WriteFile(file, fmt.Appendf(nil, `
-defaults
-  mode http
-  timeout connect 2s
-  timeout client 60s
-  timeout server 60s
-frontend web
-  bind %s
-  default_backend web
-backend web
-  balance roundrobin
-  option httpchk GET /1KiB
-  server a %s check
-  server b %s check
-`, address, l.backends[0], l.backends[1]), 0o600))
-	l.start("haproxy", "-db", "-f", file)
-	l.await(address)
-	return address
-}
-
-func (l *lab) nginx() string {
-	l.Helper()
-	address := l.free()
-	l.nginxOf("proxy", fmt.Sprintf(`upstream web { server %s; server %s; keepalive 256; keepalive_requests 1000000; }
-  server { listen %s; keepalive_requests 1000000; location / { proxy_pass http://web; proxy_http_version 1.1; proxy_set_header Connection ""; } }`, l.backends[0], l.backends[1], address))
-	l.await(address)
-	return address
-}
-
-func (l *lab) nginxOf(name, servers string) {
-	l.Helper()
-	file := filepath.Join(l.folder, name+".conf")
-	require.NoError(l, os.WriteFile(file, fmt.Appendf(nil, "daemon off;\nworker_processes 2;\npid %s/%s.pid;\nerror_log stderr error;\nevents { worker_connections 4096; }\nhttp { access_log off; sendfile on; %s }\n", l.folder, name, servers), 0o600))
-	l.start("nginx", "-p", l.folder, "-c", file)
-}
-
 var (
 	ratePattern = regexp.MustCompile(`Requests/sec:\s+([\d.]+)`)
 	tailPattern = regexp.MustCompile(`99%\s+([\d.]+)(us|ms|s)`)
@@ -235,6 +207,22 @@ func (l *lab) load(address, path string) (rate, tail float64) {
 	tail, err = strconv.ParseFloat(tails[1], 64)
 	require.NoError(l, err)
 	return rate, tail * map[string]float64{"us": 0.001, "ms": 1, "s": 1000}[strings.TrimSpace(tails[2])]
+}
+
+var pacedPattern = regexp.MustCompile(`99% in ([\d.]+) secs`)
+
+// paced returns the 99th percentile of latency in ms at so many requests per second.
+func (l *lab) paced(address, path string, rate float64) float64 {
+	l.Helper()
+	output, err := exec.Command("hey", "-c", strconv.Itoa(connections), "-q", fmt.Sprintf("%.1f", rate/connections), "-z", turn.String(), "http://"+address+"/"+path).CombinedOutput()
+	text := string(output)
+	require.NoError(l, err, text)
+	require.NotContains(l, text, "Error distribution", text)
+	tails := pacedPattern.FindStringSubmatch(text)
+	require.NotEmpty(l, tails, text)
+	tail, err := strconv.ParseFloat(tails[1], 64)
+	require.NoError(l, err)
+	return tail * 1000
 }
 
 // paired is the median of the ratios of each round.

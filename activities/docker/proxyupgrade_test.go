@@ -1,0 +1,56 @@
+package docker
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/moby/moby/client"
+	"github.com/stretchr/testify/require"
+
+	"windlass/activities"
+	"windlass/plan"
+)
+
+// otherProxy is the proxy as another version of itself: what follows the program in its
+// file changes nothing but the file.
+func otherProxy(t *testing.T) string {
+	t.Helper()
+	binary, err := os.ReadFile(proxyBinary)
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "windlass-proxy")
+	require.NoError(t, os.WriteFile(path, append(binary, "another version"...), 0o700))
+	return path
+}
+
+func TestAProxyGoesOnAsAnotherVersionWithoutALostRequest(t *testing.T) {
+	t.Parallel()
+	l := newBalancedLab(t)
+	l.applied(l.web("a", 2))
+	l.applied(l.edge(nil))
+	before, former := l.ids("edge"), l.configuration().Labels[activities.LabelProxy]
+	load := startLoad(t, l)
+
+	l.provider.proxyBinary = otherProxy(t)
+	o := l.observed("edge")
+	require.Equal(t, plan.StateDegraded, o.State)
+	require.Contains(t, o.Reason, "it runs another version of the proxy")
+	l.applied(l.edge(nil))
+	require.Equal(t, plan.StateReady, l.observed("edge").State, l.observed("edge").Reason)
+	load.requireNoneLost(t)
+	require.Equal(t, before, l.ids("edge"), "the container is the same")
+	require.NotEqual(t, former, l.configuration().Labels[activities.LabelProxy])
+
+	// One that does not run takes the version with its next start.
+	id := l.observed("edge").Replicas[0].ID
+	_, err := l.engine.ContainerRestart(t.Context(), id, client.ContainerRestartOptions{})
+	require.NoError(t, err)
+	l.eventually(func() bool { return l.observed("edge").State == plan.StateReady }, "restarted")
+	code, _, _, err := l.provider.run(t.Context(), id, []string{proxyState + "/" + keptProxy, "version"}, nil)
+	require.NoError(t, err)
+	require.Zero(t, code, "the version is not kept")
+	require.Len(t, l.answering(6), 2)
+	version := l.configuration().Version
+	l.applied(l.edge(nil))
+	require.Equal(t, version, l.configuration().Version, "what is as declared is left alone")
+}
