@@ -68,8 +68,8 @@ type CanaryPause struct {
 	Duration *quantity.Duration `json:"duration,omitempty"`
 }
 
-// Analysis measures the new version several times. Exactly one of HTTP, Exec and
-// Metrics is set.
+// Analysis measures the new version several times. Exactly one of HTTP, Exec, Metrics
+// and PromQL is set.
 type Analysis struct {
 	// Interval lies before each measurement; the default is 5s.
 	Interval *quantity.Duration `json:"interval,omitempty"`
@@ -80,6 +80,7 @@ type Analysis struct {
 	HTTP         *HTTPAnalysis    `json:"http,omitempty"`
 	Exec         *ExecCheck       `json:"exec,omitempty"`
 	Metrics      *MetricsAnalysis `json:"metrics,omitempty"`
+	PromQL       *PromQLAnalysis  `json:"promql,omitempty"`
 }
 
 // HTTPAnalysis passes when GET of each new replica answers with the status.
@@ -104,6 +105,16 @@ type MetricsAnalysis struct {
 	// MinRequests is how many requests a measurement needs: with fewer it fails. The
 	// default is 1.
 	MinRequests *int `json:"minRequests,omitempty"`
+}
+
+// PromQLAnalysis passes when the one value of a query over the proxies' metrics is
+// within the bounds. The metrics reach back to the beginning of the analysis. Those of
+// endpoints have the label version, which is new or old; all have the label proxy, the
+// name of the container.
+type PromQLAnalysis struct {
+	Query string   `json:"query"`
+	Min   *float64 `json:"min,omitempty"`
+	Max   *float64 `json:"max,omitempty"`
 }
 
 const defaultProgressDeadline = 600

@@ -27,6 +27,7 @@ func TestAStrategyThatCannotBeFollowedIsRefused(t *testing.T) {
 		"more than all":            {"{image: a, strategy: {maxSurge: 101%}}", "", "strategy.maxSurge"},
 		"two checks":               {"{" + served + "strategy: {type: Canary, steps: [{weight: 1, analysis: {http: {port: 1}, exec: {command: [a]}}}]}}", inFront, "steps[0].analysis: has 2 checks"},
 		"metrics without a bound":  {"{" + served + "strategy: {type: Canary, steps: [{weight: 1, analysis: {metrics: {quantile: 0.5}}}]}}", inFront, "steps[0].analysis.metrics: bounds nothing"},
+		"a query without a bound":  {"{" + served + "strategy: {type: Canary, steps: [{weight: 1, analysis: {promql: {query: up}}}]}}", inFront, "steps[0].analysis.promql: bounds nothing"},
 		"a limit that never holds": {"{" + served + "strategy: {type: Canary, steps: [{weight: 1, analysis: {failureLimit: 1, http: {port: 1}}}]}}", inFront, "steps[0].analysis.failureLimit: 1 of 1 measurements may fail"},
 	}
 	for name, test := range tests {

@@ -78,16 +78,19 @@ func (v *validation) strategyFields(path string, s Strategy, kind StrategyType) 
 
 func (v *validation) analysis(path string, a Analysis) {
 	checks := 0
-	for _, set := range []bool{a.HTTP != nil, a.Exec != nil, a.Metrics != nil} {
+	for _, set := range []bool{a.HTTP != nil, a.Exec != nil, a.Metrics != nil, a.PromQL != nil} {
 		if set {
 			checks++
 		}
 	}
 	if checks != 1 {
-		v.fault(path, fmt.Sprintf("has %d checks; exactly one of http, exec and metrics is expected", checks))
+		v.fault(path, fmt.Sprintf("has %d checks; exactly one of http, exec, metrics and promql is expected", checks))
 	}
 	if m := a.Metrics; m != nil && m.MaxErrorRatio == nil && m.MaxLatency == nil {
 		v.fault(path+".metrics", "bounds nothing; give maxErrorRatio or maxLatency")
+	}
+	if q := a.PromQL; q != nil && q.Min == nil && q.Max == nil {
+		v.fault(path+".promql", "bounds nothing; give min or max")
 	}
 	if a.FailureLimit >= a.Count {
 		v.fault(path+".failureLimit", fmt.Sprintf("%d of %d measurements may fail, so that nothing is decided; give a smaller one", a.FailureLimit, a.Count))

@@ -12,6 +12,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 
 	"windlass/activities"
+	"windlass/activities/docker/promquery"
 	"windlass/plan"
 	"windlass/schemas"
 )
@@ -24,16 +25,14 @@ func (p *Provider) AnalyseReplicas(ctx context.Context, declared plan.Desired, a
 	if err != nil {
 		return err
 	}
-	m := &measurement{provider: p, workload: w, analysis: analysis, secrets: secrets}
-	if analysis.Metrics != nil {
-		if m.last, err = p.tally(ctx, declared); err != nil {
-			return err
-		}
+	m := &measurement{provider: p, workload: w, analysis: analysis, secrets: secrets, samples: promquery.New()}
+	if err := m.begin(ctx); err != nil {
+		return err
 	}
 	failures := 0
 	for n := 1; n <= analysis.Count; n++ {
 		say(fmt.Sprintf("measurement %d of %d, %d failed", n, analysis.Count, failures))
-		if err := pause(ctx, time.Duration(*analysis.Interval), declared.Resource+": measuring the new version"); err != nil {
+		if err := m.wait(ctx, time.Duration(*analysis.Interval)); err != nil {
 			return err
 		}
 		trouble, err := m.take(ctx)
@@ -61,12 +60,51 @@ type measurement struct {
 	secrets  activities.Secrets
 	// last is what the proxies had counted when they were asked before.
 	last tally
+	// samples are what the proxies told since the analysis began, for queries.
+	samples *promquery.Samples
+}
+
+// begin takes what the proxies have counted before.
+func (m *measurement) begin(ctx context.Context) (err error) {
+	switch {
+	case m.analysis.Metrics != nil:
+		m.last, err = m.provider.tally(ctx, m.workload.desired)
+	case m.analysis.PromQL != nil:
+		err = m.sample(ctx)
+	}
+	return err
+}
+
+// sampleInterval is how often the proxies are asked for what queries are about.
+const sampleInterval = time.Second
+
+// wait lets the time until the next measurement pass, and samples meanwhile.
+func (m *measurement) wait(ctx context.Context, interval time.Duration) error {
+	for left := interval; left > 0; {
+		step := left
+		if m.analysis.PromQL != nil {
+			step = min(left, sampleInterval)
+		}
+		if err := pause(ctx, step, m.workload.desired.Resource+": measuring the new version"); err != nil {
+			return err
+		}
+		left -= step
+		if m.analysis.PromQL != nil {
+			if err := m.sample(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // take measures once and says in words what is not well; empty is nothing.
 func (m *measurement) take(ctx context.Context) (string, error) {
 	if m.analysis.Metrics != nil {
 		return m.takeMetrics(ctx, *m.analysis.Metrics)
+	}
+	if m.analysis.PromQL != nil {
+		return m.query(ctx, *m.analysis.PromQL)
 	}
 	d := m.workload.desired
 	containers, err := m.provider.listContainers(ctx, d.Resource, activities.IdentityLabels(d.Target))

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"windlass/activities"
+	"windlass/activities/docker/promquery"
 	"windlass/plan"
 	"windlass/schemas"
 	"windlass/schemas/traffic"
@@ -22,7 +24,24 @@ func (p *Provider) Rolls(declared plan.Desired) (bool, error) {
 		return false, nil
 	}
 	c, err := decode[schemas.Compute](declared)
-	return err == nil && c.Overlaps(), err
+	if err != nil {
+		return false, err
+	}
+	return c.Overlaps(), checkQueries(declared)
+}
+
+// checkQueries refuses what cannot be asked of the proxies' metrics.
+func checkQueries(d plan.Desired) error {
+	for i, step := range strategyOf(d).Steps {
+		if step.Analysis == nil || step.Analysis.PromQL == nil {
+			continue
+		}
+		if err := promquery.Check(step.Analysis.PromQL.Query); err != nil {
+			return &activities.Fault{Kind: activities.Invalid, Resource: d.Resource,
+				Field: fmt.Sprintf("properties.strategy.steps[%d].analysis.promql.query", i), Message: "is no PromQL: " + err.Error(), Err: err}
+		}
+	}
+	return nil
 }
 
 // Survey implements activities.ReplicaProvider. It removes what earlier rollouts have

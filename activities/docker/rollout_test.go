@@ -221,6 +221,11 @@ func TestAVersionIsMeasured(t *testing.T) {
 		"latency":       {schemas.Analysis{Metrics: &schemas.MetricsAnalysis{MaxLatency: latency}}, "the 0.99 quantile of the latency is"},
 		"few requests":  {schemas.Analysis{Metrics: &schemas.MetricsAnalysis{MaxLatency: latency, MinRequests: number(1_000_000)}}, "of which 1000000 are needed"},
 		"well enough":   {schemas.Analysis{Metrics: &schemas.MetricsAnalysis{MaxErrorRatio: pointer(0.5), MaxLatency: duration(time.Minute)}}, ""},
+		"a query":       {schemas.Analysis{PromQL: &schemas.PromQLAnalysis{Query: errorRatio, Max: &ratio}}, "at most 0.05 is accepted"},
+		"too little":    {schemas.Analysis{PromQL: &schemas.PromQLAnalysis{Query: errorRatio, Min: pointer(0.5)}}, "at least 0.5 is accepted"},
+		"well asked":    {schemas.Analysis{PromQL: &schemas.PromQLAnalysis{Query: errorRatio, Min: pointer(0.1), Max: pointer(0.3)}}, ""},
+		"a quantile":    {schemas.Analysis{PromQL: &schemas.PromQLAnalysis{Query: `histogram_quantile(0.99, sum by (le) (rate(windlass_proxy_request_seconds_bucket{version="new"}[1m])))`, Max: pointer(60.0)}}, ""},
+		"no value":      {schemas.Analysis{PromQL: &schemas.PromQLAnalysis{Query: "nothing_here", Max: &ratio}}, "nothing_here has no value"},
 		"http":          {schemas.Analysis{HTTP: &schemas.HTTPAnalysis{Port: 8080, Path: "/healthz", Status: 418}}, "replica 0: GET /healthz: 200 OK"},
 		"http is well":  {schemas.Analysis{HTTP: &schemas.HTTPAnalysis{Port: 8080, Path: "/healthz"}}, ""},
 		"a command":     {schemas.Analysis{Exec: &schemas.ExecCheck{Command: []string{"/fixture", "nonsense"}}}, "replica 0: the command exited with"},
@@ -229,6 +234,9 @@ func TestAVersionIsMeasured(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			test.analysis.Interval = duration(300 * time.Millisecond)
+			if test.analysis.PromQL != nil {
+				test.analysis.Interval = duration(2 * sampleInterval) // a rate is of two samples
+			}
 			step := schemas.Strategy{Steps: []schemas.CanaryStep{{Analysis: &test.analysis}}}.WithDefaults()
 			err := l.provider.AnalyseReplicas(t.Context(), d, *step.Steps[0].Analysis, l.secrets, l.spoken.say)
 			if test.reason == "" {
@@ -238,6 +246,18 @@ func TestAVersionIsMeasured(t *testing.T) {
 			require.Contains(t, requireFault(t, err, activities.Unhealthy).Message, test.reason)
 		})
 	}
+}
+
+// errorRatio is the share of the requests to the new version that failed.
+const errorRatio = `sum(rate(windlass_proxy_requests_total{version="new", code="5xx"}[1m])) / sum(rate(windlass_proxy_requests_total{version="new"}[1m]))`
+
+func TestAQueryThatCannotBeAskedIsRefusedWithItsPlace(t *testing.T) {
+	t.Parallel()
+	l := newLab(t)
+	d := l.compute("web", schemas.Compute{})
+	d.Strategy = &schemas.Strategy{Type: schemas.StrategyCanary, Steps: []schemas.CanaryStep{{}, {Analysis: &schemas.Analysis{PromQL: &schemas.PromQLAnalysis{Query: "sum("}}}}}
+	_, err := l.provider.Rolls(d)
+	require.Equal(t, "properties.strategy.steps[1].analysis.promql.query", requireFault(t, err, activities.Invalid).Field)
 }
 
 func pointer[T any](v T) *T { return &v }

@@ -34,11 +34,16 @@ const maxMetrics = 16 << 20
 // tally asks every proxy in front of the Compute.
 func (p *Provider) tally(ctx context.Context, d plan.Desired) (tally, error) {
 	total := tally{buckets: map[float64]float64{}}
+	return total, p.eachProxy(ctx, d, func(_ string, families map[string]*dto.MetricFamily) { total.add(families, versionSuffix(d)) })
+}
+
+// eachProxy hands on what every proxy in front of the Compute tells.
+func (p *Provider) eachProxy(ctx context.Context, d plan.Desired, take func(proxy string, families map[string]*dto.MetricFamily)) error {
 	labels := p.scopeLabels(d.Scope)
 	labels[activities.LabelTarget] = d.Resource
 	containers, err := p.listContainers(ctx, d.Resource, labels)
 	if err != nil {
-		return total, err
+		return err
 	}
 	for _, c := range containers {
 		if !c.running() {
@@ -46,12 +51,12 @@ func (p *Provider) tally(ctx context.Context, d plan.Desired) (tally, error) {
 		}
 		families, err := p.proxyMetrics(ctx, c)
 		if err != nil {
-			return total, &activities.Fault{Kind: activities.Unavailable, Resource: d.Resource,
+			return &activities.Fault{Kind: activities.Unavailable, Resource: d.Resource,
 				Message: fmt.Sprintf("%s does not tell its metrics: %v", c.name(), err), Hint: "see the log of the container", Err: err}
 		}
-		total.add(families, versionSuffix(d))
+		take(c.name(), families)
 	}
-	return total, nil
+	return nil
 }
 
 func (p *Provider) proxyMetrics(ctx context.Context, c listed) (map[string]*dto.MetricFamily, error) {
@@ -152,30 +157,3 @@ func (t tally) quantile(q float64) time.Duration {
 }
 
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
-
-// takeMetrics judges what the proxies have counted since the measurement before.
-func (m *measurement) takeMetrics(ctx context.Context, bounds schemas.MetricsAnalysis) (string, error) {
-	now, err := m.provider.tally(ctx, m.workload.desired)
-	if err != nil {
-		return "", err
-	}
-	counted := now.since(m.last)
-	m.last = now
-	return counted.judge(bounds), nil
-}
-
-// judge says in words which bound does not hold; empty is none.
-func (t tally) judge(bounds schemas.MetricsAnalysis) string {
-	if t.requests < float64(*bounds.MinRequests) {
-		return fmt.Sprintf("the new version got %.0f requests, of which %d are needed to judge it", t.requests, *bounds.MinRequests)
-	}
-	if most := bounds.MaxErrorRatio; most != nil && t.requests > 0 && t.errors/t.requests > *most {
-		return fmt.Sprintf("%.1f%% of %.0f requests failed, at most %.1f%% may", 100*t.errors/t.requests, t.requests, 100**most)
-	}
-	if most := bounds.MaxLatency; most != nil {
-		if took := t.quantile(bounds.Quantile); took > time.Duration(*most) {
-			return fmt.Sprintf("the %g quantile of the latency is %s, at most %s is accepted", bounds.Quantile, took.Round(100*time.Microsecond), time.Duration(*most))
-		}
-	}
-	return ""
-}
