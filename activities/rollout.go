@@ -19,11 +19,11 @@ type replicaWork struct {
 }
 
 // withReplicas calls work with the Compute as a revision declares it.
-func (a *Activities) withReplicas(ctx context.Context, scope schemas.Scope, revision Revision, resource, doing string, work func(replicaWork) error) error {
+func (a *Activities) withReplicas(ctx context.Context, in ComputeInput, doing string, work func(replicaWork) error) error {
 	p := startPulse(ctx, doing)
 	defer p.stop()
-	secrets := a.Vault.Open(scope)
-	desired, provider, err := a.declared(ctx, revision, resource)
+	secrets := a.Vault.Open(in.Scope)
+	desired, provider, err := a.declared(ctx, in.Revision, in.Resource)
 	if err == nil {
 		replicas, ok := provider.(ReplicaProvider)
 		if !ok {
@@ -32,13 +32,13 @@ func (a *Activities) withReplicas(ctx context.Context, scope schemas.Scope, revi
 			err = work(replicaWork{ctx, desired, replicas, secrets, p})
 		}
 	}
-	return a.failed(ctx, revision, secrets, at(err, resource, ""))
+	return a.failed(ctx, in.Revision, secrets, at(err, in.Resource, ""))
 }
 
 // Survey finds what a rollout begins with.
 func (a *Activities) Survey(ctx context.Context, in SurveyInput) (SurveyOutput, error) {
 	var out SurveyOutput
-	err := a.withReplicas(ctx, in.Scope, in.Revision, in.Resource, "looking for replicas of "+in.Resource, func(w replicaWork) (err error) {
+	err := a.withReplicas(ctx, in.ComputeInput, "looking for replicas of "+in.Resource, func(w replicaWork) (err error) {
 		out.Strategy = schemas.Strategy{}.WithDefaults()
 		if w.desired.Strategy != nil {
 			out.Strategy = w.desired.Strategy.WithDefaults()
@@ -80,7 +80,7 @@ func (a *Activities) stableVersion(ctx context.Context, stable Revision, now pla
 // missing: on the way back nobody has seen to them.
 func (a *Activities) StartReplica(ctx context.Context, in ReplicaInput) (StartOutput, error) {
 	var out StartOutput
-	err := a.withReplicas(ctx, in.Scope, in.Revision, in.Resource, fmt.Sprintf("starting replica %d", in.Index), func(w replicaWork) error {
+	err := a.withReplicas(ctx, in.ComputeInput, fmt.Sprintf("starting replica %d", in.Index), func(w replicaWork) error {
 		images, err := w.provider.Images(w.desired)
 		if err != nil {
 			return err
@@ -101,7 +101,7 @@ func (a *Activities) StartReplica(ctx context.Context, in ReplicaInput) (StartOu
 
 // AwaitReplica returns when one replica is ready and has been so for long enough.
 func (a *Activities) AwaitReplica(ctx context.Context, in ReplicaInput) error {
-	return a.withReplicas(ctx, in.Scope, in.Revision, in.Resource, fmt.Sprintf("waiting for replica %d", in.Index), func(w replicaWork) error {
+	return a.withReplicas(ctx, in.ComputeInput, fmt.Sprintf("waiting for replica %d", in.Index), func(w replicaWork) error {
 		return w.provider.AwaitReplica(w.ctx, w.desired, in.Index, w.secrets, w.pulse.progress)
 	})
 }
@@ -109,7 +109,7 @@ func (a *Activities) AwaitReplica(ctx context.Context, in ReplicaInput) error {
 // OverseeReplicas returns when a replica that was ready is not any more.
 func (a *Activities) OverseeReplicas(ctx context.Context, in OverseeInput) (OverseeOutput, error) {
 	var out OverseeOutput
-	err := a.withReplicas(ctx, in.Scope, in.Revision, in.Resource, "watching the replicas of "+in.Resource, func(w replicaWork) error {
+	err := a.withReplicas(ctx, in.ComputeInput, "watching the replicas of "+in.Resource, func(w replicaWork) error {
 		found, err := w.provider.WatchReplicas(w.ctx, w.desired, in.Known, w.secrets, w.pulse.progress)
 		if err != nil {
 			return err
@@ -123,21 +123,21 @@ func (a *Activities) OverseeReplicas(ctx context.Context, in OverseeInput) (Over
 
 // RouteReplicas changes which replicas the proxies pass requests to.
 func (a *Activities) RouteReplicas(ctx context.Context, in RouteInput) error {
-	return a.withReplicas(ctx, in.Scope, in.Revision, in.Resource, "changing what gets requests", func(w replicaWork) error {
+	return a.withReplicas(ctx, in.ComputeInput, "changing what gets requests", func(w replicaWork) error {
 		return w.provider.Route(w.ctx, w.desired, in.Routing, w.pulse.progress)
 	})
 }
 
 // DrainReplica waits until a replica that was taken out has no request in flight.
 func (a *Activities) DrainReplica(ctx context.Context, in ReplicaInput) error {
-	return a.withReplicas(ctx, in.Scope, in.Revision, in.Resource, "draining "+in.Name, func(w replicaWork) error {
+	return a.withReplicas(ctx, in.ComputeInput, "draining "+in.Name, func(w replicaWork) error {
 		return w.provider.DrainReplica(w.ctx, w.desired.Target, in.Name, w.pulse.progress)
 	})
 }
 
 // RemoveReplica ends and removes one replica of any version.
 func (a *Activities) RemoveReplica(ctx context.Context, in ReplicaInput) error {
-	return a.withReplicas(ctx, in.Scope, in.Revision, in.Resource, "removing "+in.Name, func(w replicaWork) error {
+	return a.withReplicas(ctx, in.ComputeInput, "removing "+in.Name, func(w replicaWork) error {
 		return w.provider.RemoveReplica(w.ctx, w.desired.Target, in.Name, w.pulse.progress)
 	})
 }
@@ -145,7 +145,7 @@ func (a *Activities) RemoveReplica(ctx context.Context, in ReplicaInput) error {
 // SetAsideReplica ends one replica that failed and keeps it to be looked at.
 func (a *Activities) SetAsideReplica(ctx context.Context, in ReplicaInput) (SetAsideOutput, error) {
 	var out SetAsideOutput
-	err := a.withReplicas(ctx, in.Scope, in.Revision, in.Resource, fmt.Sprintf("setting replica %d aside", in.Index), func(w replicaWork) error {
+	err := a.withReplicas(ctx, in.ComputeInput, fmt.Sprintf("setting replica %d aside", in.Index), func(w replicaWork) error {
 		found, err := w.provider.SetAsideReplica(w.ctx, w.desired, in.Index, w.secrets, w.pulse.progress)
 		out.Evidence = redacted(found, w.secrets)
 		return err
@@ -155,16 +155,16 @@ func (a *Activities) SetAsideReplica(ctx context.Context, in ReplicaInput) (SetA
 
 // AnalyseReplicas measures the new version as a canary step says.
 func (a *Activities) AnalyseReplicas(ctx context.Context, in AnalyseInput) error {
-	return a.withReplicas(ctx, in.Scope, in.Revision, in.Resource, "measuring the new version", func(w replicaWork) error {
+	return a.withReplicas(ctx, in.ComputeInput, "measuring the new version", func(w replicaWork) error {
 		s := w.desired.Strategy.WithDefaults()
 		return w.provider.AnalyseReplicas(w.ctx, w.desired, *s.Steps[in.Step].Analysis, w.secrets, w.pulse.progress)
 	})
 }
 
-// SettleReplicas ends a rollout.
-func (a *Activities) SettleReplicas(ctx context.Context, in SettleInput) (ApplyOutput, error) {
+// SettleReplicas ends a rollout: the proxies know the declared replicas alone.
+func (a *Activities) SettleReplicas(ctx context.Context, in ComputeInput) (ApplyOutput, error) {
 	var out ApplyOutput
-	err := a.withReplicas(ctx, in.Scope, in.Revision, in.Resource, "settling "+in.Resource, func(w replicaWork) (err error) {
+	err := a.withReplicas(ctx, in, "settling "+in.Resource, func(w replicaWork) (err error) {
 		out.Outputs, err = w.provider.Settle(w.ctx, w.desired, w.secrets, w.pulse.progress)
 		return err
 	})

@@ -5,13 +5,18 @@ import (
 	"windlass/schemas"
 )
 
-// SurveyInput asks for what a rollout begins with.
-type SurveyInput struct {
+// ComputeInput is a Compute as a revision declares it.
+type ComputeInput struct {
 	Scope    schemas.Scope `json:"scope"`
 	Resource string        `json:"resource"`
-	// Revision is where the rollout leads, Stable where it goes back to.
-	Revision Revision `json:"revision"`
-	Stable   Revision `json:"stable,omitzero"`
+	Revision Revision      `json:"revision"`
+}
+
+// SurveyInput asks for what a rollout to a revision begins with.
+type SurveyInput struct {
+	ComputeInput
+	// Stable is where the rollout goes back to.
+	Stable Revision `json:"stable,omitzero"`
 }
 
 // SurveyOutput is what a rollout begins with.
@@ -25,12 +30,9 @@ type SurveyOutput struct {
 
 // ReplicaInput asks for something to be done with one replica of a Compute.
 type ReplicaInput struct {
-	Scope    schemas.Scope `json:"scope"`
-	Resource string        `json:"resource"`
-	// Revision declares the replica's version; of a replica that goes, any that declares
-	// the Compute.
-	Revision Revision `json:"revision"`
-	Index    int      `json:"index"`
+	// ComputeInput declares the replica's version; of a replica that goes, any that there is.
+	ComputeInput
+	Index int `json:"index"`
 	// Name is that of the container, where the declaration does not tell it.
 	Name string `json:"name,omitempty"`
 }
@@ -47,17 +49,13 @@ type SetAsideOutput struct {
 
 // RouteInput asks for a change of what the proxies of a Compute pass requests to.
 type RouteInput struct {
-	Scope    schemas.Scope `json:"scope"`
-	Resource string        `json:"resource"`
-	Revision Revision      `json:"revision"`
-	Routing  Routing       `json:"routing"`
+	ComputeInput
+	Routing Routing `json:"routing"`
 }
 
 // OverseeInput asks for the replicas of a version to be watched.
 type OverseeInput struct {
-	Scope    schemas.Scope `json:"scope"`
-	Resource string        `json:"resource"`
-	Revision Revision      `json:"revision"`
+	ComputeInput
 	// Known are the indexes of those that were ready.
 	Known []int `json:"known,omitempty"`
 }
@@ -70,15 +68,6 @@ type OverseeOutput struct {
 
 // AnalyseInput asks for a version to be measured as one of its canary steps says.
 type AnalyseInput struct {
-	Scope    schemas.Scope `json:"scope"`
-	Resource string        `json:"resource"`
-	Revision Revision      `json:"revision"`
-	Step     int           `json:"step"`
-}
-
-// SettleInput asks for the proxies to know the declared replicas alone.
-type SettleInput struct {
-	Scope    schemas.Scope `json:"scope"`
-	Resource string        `json:"resource"`
-	Revision Revision      `json:"revision"`
+	ComputeInput
+	Step int `json:"step"`
 }

@@ -31,15 +31,6 @@ var CommandTypes = []string{
 	CommandRolloutPause, CommandRolloutResume, CommandRolloutPromote, CommandRolloutAbort,
 }
 
-// IsRolloutCommand says whether a command is an order to a rollout.
-func IsRolloutCommand(eventType string) bool {
-	switch eventType {
-	case CommandRolloutPause, CommandRolloutResume, CommandRolloutPromote, CommandRolloutAbort:
-		return true
-	}
-	return false
-}
-
 // DeploymentRequested is the data of a deployment.requested command.
 type DeploymentRequested struct {
 	// Document is an Infrastructure or a Template: an object, or a string that
@@ -108,16 +99,6 @@ type ResumeRequested struct {
 	Revision int      `json:"revision"`
 	Decision Decision `json:"decision"`
 	Reason   string   `json:"reason,omitempty"`
-}
-
-// RolloutRequested is the data of the commands to a rollout.
-type RolloutRequested struct {
-	Scope
-	// Resource is the Compute whose rollout is meant.
-	Resource string `json:"resource"`
-	// All, of a promotion, ends every wait that there is and will be.
-	All    bool   `json:"all,omitempty"`
-	Reason string `json:"reason,omitempty"`
 }
 
 // Decision is how a deployment goes on that has paused.
@@ -271,24 +252,6 @@ func parseOrder(eventType string, data *Tree) (*Command, error) {
 		c.Resources = append(c.Resources, name.(string))
 	}
 	return c, nil
-}
-
-// rolloutOrder is what a command asks of a rollout; empty when it is no such command.
-func rolloutOrder(eventType string, all bool) RolloutOrder {
-	switch eventType {
-	case CommandRolloutPause:
-		return RolloutPause
-	case CommandRolloutResume:
-		return RolloutResume
-	case CommandRolloutAbort:
-		return RolloutAbort
-	case CommandRolloutPromote:
-		if all {
-			return RolloutPromoteAll
-		}
-		return RolloutPromote
-	}
-	return ""
 }
 
 // inDocument gives faults that concern a whole text a field.

@@ -54,10 +54,15 @@ func (r *rolling) revision(set string) activities.Revision {
 	return r.Target
 }
 
+// compute is the Compute as a revision declares it.
+func (r *rolling) compute(revision activities.Revision) activities.ComputeInput {
+	return activities.ComputeInput{Scope: r.Command.Scope, Resource: r.Resource, Revision: revision}
+}
+
 // replica runs an activity for the replica of an action.
 func (r *rolling) replica(ctx workflow.Context, activity, verb string, a rollout.Action, out any) error {
 	summary := fmt.Sprintf("%s replica %d of %s", verb, a.Index, r.Resource)
-	in := activities.ReplicaInput{Scope: r.Command.Scope, Resource: r.Resource, Revision: r.revision(a.Set), Index: a.Index, Name: a.Name}
+	in := activities.ReplicaInput{ComputeInput: r.compute(r.revision(a.Set)), Index: a.Index, Name: a.Name}
 	return workflow.ExecuteActivity(operationOptions(ctx, operationTimeout, summary), activity, in).Get(ctx, out)
 }
 
@@ -88,7 +93,7 @@ func (r *rolling) setAside(ctx workflow.Context, a rollout.Action) {
 }
 
 func (r *rolling) route(ctx workflow.Context, a rollout.Action) error {
-	in := activities.RouteInput{Scope: r.Command.Scope, Resource: r.Resource, Revision: r.Target, Routing: activities.Routing{Weight: a.Weight}}
+	in := activities.RouteInput{ComputeInput: r.compute(r.Target), Routing: activities.Routing{Weight: a.Weight}}
 	for _, m := range a.Join {
 		in.Routing.Join = append(in.Routing.Join, m.Name)
 	}
@@ -103,7 +108,7 @@ func (r *rolling) route(ctx workflow.Context, a rollout.Action) error {
 }
 
 func (r *rolling) analyse(ctx workflow.Context, a rollout.Action) {
-	in := activities.AnalyseInput{Scope: r.Command.Scope, Resource: r.Resource, Revision: r.Target, Step: a.Step}
+	in := activities.AnalyseInput{ComputeInput: r.compute(r.Target), Step: a.Step}
 	options := operationOptions(ctx, operationTimeout, fmt.Sprintf("measure canary step %d of %s", a.Step+1, r.Resource))
 	err := workflow.ExecuteActivity(options, activities.NameAnalyse, in).Get(ctx, nil)
 	if err == nil || ctx.Err() != nil {
@@ -120,7 +125,7 @@ func (r *rolling) oversee(ctx workflow.Context) {
 	workflow.GoNamed(ctx, "oversee", func(ctx workflow.Context) {
 		for !r.State.Back && !r.State.Stopping {
 			var out activities.OverseeOutput
-			in := activities.OverseeInput{Scope: r.Command.Scope, Resource: r.Resource, Revision: r.Target, Known: r.State.Known()}
+			in := activities.OverseeInput{ComputeInput: r.compute(r.Target), Known: r.State.Known()}
 			options := operationOptions(ctx, operationTimeout, "watch the replicas of "+r.Resource)
 			err := workflow.ExecuteActivity(options, activities.NameOversee, in).Get(ctx, &out)
 			if err != nil {

@@ -69,7 +69,7 @@ type rolling struct {
 // survey finds what there is, and begins.
 func (r *rolling) survey(ctx workflow.Context) error {
 	var out activities.SurveyOutput
-	in := activities.SurveyInput{Scope: r.Command.Scope, Resource: r.Resource, Revision: r.Target, Stable: r.Stable}
+	in := activities.SurveyInput{ComputeInput: r.compute(r.Target), Stable: r.Stable}
 	options := operationOptions(ctx, planTimeout, "look for the replicas of "+r.Resource)
 	if err := workflow.ExecuteActivity(options, activities.NameSurvey, in).Get(ctx, &out); err != nil {
 		return err
@@ -170,8 +170,7 @@ func (r *rolling) end(ctx workflow.Context) (RolloutOutput, error) {
 	}
 	if r.State.Phase != schemas.RolloutFailed {
 		options := operationOptions(detached, operationTimeout, "settle "+r.Resource)
-		in := activities.SettleInput{Scope: r.Command.Scope, Resource: r.Resource, Revision: revision}
-		if err := workflow.ExecuteActivity(options, activities.NameSettle, in).Get(detached, &out); err != nil {
+		if err := workflow.ExecuteActivity(options, activities.NameSettle, r.compute(revision)).Get(detached, &out); err != nil {
 			return out, err
 		}
 	}

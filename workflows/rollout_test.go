@@ -108,7 +108,7 @@ func (f *fleet) register(w *world) {
 			change("set aside "+name, func() { delete(f.there, name) })
 			return activities.SetAsideOutput{Evidence: &schemas.Evidence{Container: name}}, nil
 		},
-		activities.NameSettle: func(_ context.Context, in activities.SettleInput) (activities.ApplyOutput, error) {
+		activities.NameSettle: func(_ context.Context, in activities.ComputeInput) (activities.ApplyOutput, error) {
 			w.note("settle " + set(in.Revision))
 			return activities.ApplyOutput{Outputs: schemas.Outputs{"name": "web"}}, nil
 		},
