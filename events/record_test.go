@@ -200,3 +200,26 @@ func TestWhatWasGoneBeforeADeploymentIsForgotten(t *testing.T) {
 	apply(destroyed)
 	require.Empty(t, record())
 }
+
+func TestRecordsOfRollouts(t *testing.T) {
+	b := startBus(t, nil)
+	scope := scopeNamed("users")
+	told := func(eventType string, n int, phase schemas.RolloutPhase) schemas.Event {
+		return schemas.Event{
+			Type: eventType, Time: noon.Add(time.Duration(n) * time.Second), Sequence: schemas.DeploymentSequence(2, n), CorrelationID: "infrastructure/staging/users/rev-2/web",
+			Rollout: &schemas.RolloutStatus{Scope: scope, Revision: 2, Resource: "web", Phase: phase},
+		}
+	}
+	require.NoError(t, b.records.Apply(b.context(), told(schemas.StatusRolloutStarted, 1, schemas.RolloutProgressing), told(schemas.StatusRolloutProgressed, 3, schemas.RolloutWarm)))
+	require.NoError(t, b.records.Apply(b.context(), told(schemas.StatusRolloutProgressed, 2, schemas.RolloutProgressing)), "an older one changes nothing")
+	all, err := b.records.Rollouts(b.context(), scope)
+	require.NoError(t, err)
+	require.Len(t, all, 1)
+	require.Equal(t, schemas.RolloutWarm, all[0].Phase)
+	require.Equal(t, noon.Add(time.Second), all[0].Started)
+	require.Equal(t, noon.Add(3*time.Second), all[0].Since)
+	require.Equal(t, "infrastructure/staging/users/rev-2/web", all[0].Workflow)
+	resources, err := b.records.Resources(b.context(), scope)
+	require.NoError(t, err)
+	require.Empty(t, resources, "a rollout is no resource")
+}

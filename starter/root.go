@@ -3,6 +3,7 @@ package starter
 import (
 	"context"
 	"os"
+	"strings"
 
 	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
@@ -47,7 +48,8 @@ func defaultURL() string {
 func (a *app) run(work func(ctx context.Context, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		if a.output == jsonOutput {
-			a.json = newJSONLines(a.stdout, cmd.Name())
+			_, path, _ := strings.Cut(cmd.CommandPath(), " ")
+			a.json = newJSONLines(a.stdout, strings.ReplaceAll(path, " ", "."))
 		}
 		err := work(cmd.Context(), args)
 		if err == nil {

@@ -268,3 +268,42 @@ func TestARolloutOnASlowEngineLosesNoRequest(t *testing.T) {
 	require.GreaterOrEqual(t, least, f.replicas)
 	f.requireServing(t, "v2")
 }
+
+// TestANewVersionTakesOverFromARolloutThatRuns deploys a third version while a canary of
+// the second waits, and one that goes back by hand.
+func TestANewVersionTakesOverFromARolloutThatRuns(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.startWorker(t)
+	f := newFleet(t, 3)
+	f.deploy(t, w, f.version(steady, "-label", "v1"), schemas.StatusDeploymentSucceeded)
+	l := startLoad(t, f.scope.Environment, f.port)
+	holding := func(label string) {
+		f.revision++
+		w.deploy(t, f.scope, f.version("{type: Canary, steps: [{weight: 50, pause: {}}]}", "-label", label))
+		w.awaitEvent(t, f.scope, "a canary that waits", func(e schemas.Event) bool {
+			return e.Rollout != nil && e.Rollout.Revision == f.revision && e.Rollout.Phase == schemas.RolloutHolding
+		})
+	}
+	holding("v2")
+	second := f.revision
+	f.revision++
+	w.command(t, f.scope, schemas.CommandDeploymentRequested, map[string]any{"document": f.version(steady, "-label", "v3"), "supersede": true})
+	w.requireEnd(t, f.scope, second, schemas.StatusDeploymentCancelled)
+	w.requireEnd(t, f.scope, f.revision, schemas.StatusDeploymentSucceeded)
+	f.requireServing(t, "v3")
+
+	holding("v4")
+	w.command(t, f.scope, schemas.CommandRolloutAbort, schemas.RolloutRequested{Scope: f.scope, Resource: "web"})
+	end := w.requireEnd(t, f.scope, f.revision, schemas.StatusDeploymentRolledBack)
+	require.Contains(t, end.Deployment.Error.Message, "the rollout was aborted by /windlass/cli")
+	f.requireServing(t, "v3")
+
+	holding("v5")
+	w.command(t, f.scope, schemas.CommandRolloutPromote, schemas.RolloutRequested{Scope: f.scope, Resource: "web"})
+	w.requireEnd(t, f.scope, f.revision, schemas.StatusDeploymentSucceeded)
+	f.requireServing(t, "v5")
+	failed, least := l.end(t)
+	require.Empty(t, failed)
+	require.GreaterOrEqual(t, least, f.replicas)
+}
