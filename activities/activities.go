@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"go.temporal.io/sdk/activity"
@@ -14,6 +15,7 @@ import (
 	"windlass/events"
 	"windlass/plan"
 	"windlass/schemas"
+	"windlass/schemas/quantity"
 )
 
 // Activities are the side effects that workflows ask for. One value serves all
@@ -159,10 +161,10 @@ func (a *Activities) permit(ctx context.Context, in PlanInput, request schemas.D
 
 // pulls lists the images of what is created or updated, each once per provider.
 func (a *Activities) pulls(in PlanInput, operations []schemas.Operation, desired []plan.Desired) ([]PullInput, error) {
-	moving := map[string]bool{}
+	moving, rolls := map[string]bool{}, map[string]bool{}
 	for _, o := range operations {
 		if o.Action == schemas.ActionCreate || o.Action == schemas.ActionUpdate {
-			moving[o.Resource] = true
+			moving[o.Resource], rolls[o.Resource] = true, o.Rollout != ""
 		}
 	}
 	var pulls []PullInput
@@ -178,7 +180,11 @@ func (a *Activities) pulls(in PlanInput, operations []schemas.Operation, desired
 		for _, image := range images {
 			if key := d.Provider + " " + image.Reference; !listed[key] {
 				listed[key] = true
-				pulls = append(pulls, PullInput{Scope: in.Scope, Revision: in.Revision, Resource: d.Resource, Image: image.Reference})
+				pull := PullInput{Scope: in.Scope, Revision: in.Revision, Resource: d.Resource, Image: image.Reference}
+				if rolls[d.Resource] {
+					pull.Timeout = quantity.Duration(d.RolloutStrategy().ProgressDeadlineSeconds) * quantity.Duration(time.Second)
+				}
+				pulls = append(pulls, pull)
 			}
 		}
 	}

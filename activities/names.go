@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"windlass/schemas"
+	"windlass/schemas/quantity"
 )
 
 // The names of the activities in Temporal. They are given at registration, so that
@@ -85,6 +86,8 @@ type PullInput struct {
 	Revision Revision      `json:"revision"`
 	Resource string        `json:"resource"`
 	Image    string        `json:"image"`
+	// Timeout bounds the pull, retries included; 0 is without limit.
+	Timeout quantity.Duration `json:"timeout,omitzero"`
 }
 
 // ApplyInput asks for one resource to be made as the revision declares it.

@@ -39,10 +39,7 @@ func (a *Activities) withReplicas(ctx context.Context, in ComputeInput, doing st
 func (a *Activities) Survey(ctx context.Context, in SurveyInput) (SurveyOutput, error) {
 	var out SurveyOutput
 	err := a.withReplicas(ctx, in.ComputeInput, "looking for replicas of "+in.Resource, func(w replicaWork) (err error) {
-		out.Strategy = schemas.Strategy{}.WithDefaults()
-		if w.desired.Strategy != nil {
-			out.Strategy = w.desired.Strategy.WithDefaults()
-		}
+		out.Strategy = w.desired.RolloutStrategy()
 		if out.Target, err = versionOf(w.desired); err != nil {
 			return err
 		}
@@ -156,8 +153,7 @@ func (a *Activities) SetAsideReplica(ctx context.Context, in ReplicaInput) (SetA
 // AnalyseReplicas measures the new version as a canary step says.
 func (a *Activities) AnalyseReplicas(ctx context.Context, in AnalyseInput) error {
 	return a.withReplicas(ctx, in.ComputeInput, "measuring the new version", func(w replicaWork) error {
-		s := w.desired.Strategy.WithDefaults()
-		return w.provider.AnalyseReplicas(w.ctx, w.desired, *s.Steps[in.Step].Analysis, w.secrets, w.pulse.progress)
+		return w.provider.AnalyseReplicas(w.ctx, w.desired, *w.desired.RolloutStrategy().Steps[in.Step].Analysis, w.secrets, w.pulse.progress)
 	})
 }
 

@@ -96,10 +96,7 @@ func (d Desired) rollout(found Observed) schemas.StrategyType {
 	if !d.Rolls || !slices.ContainsFunc(found.Replicas, other) {
 		return ""
 	}
-	if d.Strategy == nil {
-		return schemas.StrategyRollingUpdate
-	}
-	return d.Strategy.WithDefaults().Type
+	return d.RolloutStrategy().Type
 }
 
 // changesSince lists the fields that differ; none when the objects do not say how

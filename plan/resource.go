@@ -47,7 +47,15 @@ type Desired struct {
 	Properties json.RawMessage `json:"properties"`
 }
 
-// Resource returns the declaration in the form that schemas.Decode reads.
+// RolloutStrategy is how the replicas of a Compute move, with its defaults.
+func (d Desired) RolloutStrategy() schemas.Strategy {
+	if d.Strategy == nil {
+		return schemas.Strategy{}.WithDefaults()
+	}
+	return d.Strategy.WithDefaults()
+}
+
+// Declaration returns the declaration in the form that schemas.Decode reads.
 func (d Desired) Declaration() schemas.Resource {
 	return schemas.Resource{Name: d.Resource, Type: d.Type, Provider: d.Provider, DependsOn: d.DependsOn, Properties: d.Properties}
 }

@@ -32,6 +32,8 @@ type LoadBalancer struct {
 	Replicas *int `json:"replicas,omitempty"`
 	// TrafficPolicy says how connections are spread and what a failing replica means.
 	TrafficPolicy traffic.Policy `json:"trafficPolicy,omitzero"`
+	// AccessLog writes a line per request to the containers' output.
+	AccessLog bool `json:"accessLog,omitempty"`
 	// StopGracePeriod is how long open requests have when the balancer ends; the
 	// default is 30s.
 	StopGracePeriod *quantity.Duration `json:"stopGracePeriod,omitempty"`

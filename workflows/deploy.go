@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -177,11 +178,19 @@ func (d *deployment) pull(ctx workflow.Context, pulls []activities.PullInput) er
 	d.board.doing(ctx, fmt.Sprintf("pulling %d images", len(pulls)))
 	futures := make([]workflow.Future, len(pulls))
 	for i, p := range pulls {
-		futures[i] = workflow.ExecuteActivity(operationOptions(ctx, operationTimeout, "pull "+p.Image), activities.NamePull, p)
+		options := operationOptions(ctx, operationTimeout, "pull "+p.Image)
+		if p.Timeout > 0 {
+			options = workflow.WithScheduleToCloseTimeout(options, time.Duration(p.Timeout))
+		}
+		futures[i] = workflow.ExecuteActivity(options, activities.NamePull, p)
 	}
 	var first error
-	for _, f := range futures {
-		if err := f.Get(ctx, nil); err != nil && first == nil {
+	for i, f := range futures {
+		err := f.Get(ctx, nil)
+		if p := pulls[i]; err != nil && p.Timeout > 0 && ranOutOfTime(err) {
+			err = tooLongPull(p, err)
+		}
+		if err != nil && first == nil {
 			first = err
 		}
 	}

@@ -26,3 +26,18 @@ func TestAnOperationThatTakesLongerThanItsTimeoutFails(t *testing.T) {
 	require.Equal(t, "timeouts.create", failure.Field)
 	require.Contains(t, failure.Message, "create web did not end within 1m0s")
 }
+
+func TestAnImageThatIsNotThereInTimeFailsTheDeployment(t *testing.T) {
+	w := newWorld(t)
+	p := moving(0)
+	p.Pulls = []activities.PullInput{{Resource: "web", Image: "a:1", Timeout: quantity.Duration(time.Minute)}}
+	w.plans[2] = p
+	w.pull = func(activities.PullInput) error {
+		return fault(activities.Unavailable, "web", "the registry does not answer")
+	}
+	require.Error(t, w.deploy(1))
+	failure := w.last(t, schemas.StatusDeploymentFailed).Deployment.Error
+	require.Equal(t, "ProgressDeadlineExceeded", failure.Kind)
+	require.Equal(t, "image a:1 was not pulled within 1m0s; the last attempt failed with: the registry does not answer", failure.Message)
+	require.Empty(t, w.all()[1:], "something was touched")
+}

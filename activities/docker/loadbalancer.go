@@ -105,7 +105,7 @@ func proxyWorkload(d plan.Desired, declared schemas.LoadBalancer, outputs schema
 	w.attach(declared.SecurityGroups)
 	w.config.Labels[activities.LabelTarget] = declared.Target
 	w.config.Image = image
-	w.config.Cmd = proxyArguments(time.Duration(*declared.StopGracePeriod))
+	w.config.Cmd = proxyArguments(time.Duration(*declared.StopGracePeriod), declared.AccessLog)
 	w.config.Healthcheck = &container.HealthConfig{Test: []string{"NONE"}}
 	ports := make([]schemas.Port, len(declared.Listen))
 	for i, l := range declared.Listen {
@@ -123,7 +123,7 @@ func proxyWorkload(d plan.Desired, declared schemas.LoadBalancer, outputs schema
 func shapeOf(d plan.Desired, b schemas.LoadBalancer) (string, error) {
 	shape := schemas.LoadBalancer{
 		Target: b.Target, Networks: b.Networks, SecurityGroups: b.SecurityGroups, Resources: b.Resources,
-		Replicas: b.Replicas, StopGracePeriod: b.StopGracePeriod,
+		Replicas: b.Replicas, StopGracePeriod: b.StopGracePeriod, AccessLog: b.AccessLog,
 	}
 	for _, l := range b.Listen {
 		shape.Listen = append(shape.Listen, schemas.Listen{Port: l.Port, HostPort: l.HostPort, HostIP: l.HostIP})

@@ -42,11 +42,15 @@ type proxy struct {
 
 // proxyArguments are what the proxy is run with. It is done a little before the
 // engine's patience is over.
-func proxyArguments(grace time.Duration) []string {
-	return []string{
+func proxyArguments(grace time.Duration, accessLog bool) []string {
+	arguments := []string{
 		"run", "--state", proxyState, "--socket", proxySocket, "--metrics", ":" + strconv.Itoa(schemas.ProxyMetricsPort),
 		"--drain-timeout", (grace * 8 / 10).String(),
 	}
+	if accessLog {
+		arguments = append(arguments, "--access-log")
+	}
+	return arguments
 }
 
 // configuration is the last good configuration, also of a proxy that does not run;

@@ -3,6 +3,7 @@ package docker
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/moby/moby/client"
@@ -10,6 +11,7 @@ import (
 
 	"windlass/activities"
 	"windlass/plan"
+	"windlass/schemas"
 )
 
 // otherProxy is the proxy as another version of itself: what follows the program in its
@@ -53,4 +55,15 @@ func TestAProxyGoesOnAsAnotherVersionWithoutALostRequest(t *testing.T) {
 	version := l.configuration().Version
 	l.applied(l.edge(nil))
 	require.Equal(t, version, l.configuration().Version, "what is as declared is left alone")
+}
+
+func TestAnAccessLogIsWrittenWhereItIsAskedFor(t *testing.T) {
+	t.Parallel()
+	l := newBalancedLab(t)
+	l.applied(l.web("a", 1))
+	l.applied(l.edge(func(b *schemas.LoadBalancer) { b.AccessLog = true }))
+	l.answering(1)
+	l.eventually(func() bool {
+		return strings.Contains(strings.Join(l.provider.lastLines(t.Context(), l.observed("edge").Replicas[0].ID, l.secrets), "\n"), "/who")
+	}, "the request is in the log")
 }

@@ -32,7 +32,7 @@ func (p *Provider) Rolls(declared plan.Desired) (bool, error) {
 
 // checkQueries refuses what cannot be asked of the proxies' metrics.
 func checkQueries(d plan.Desired) error {
-	for i, step := range strategyOf(d).Steps {
+	for i, step := range d.RolloutStrategy().Steps {
 		if step.Analysis == nil || step.Analysis.PromQL == nil {
 			continue
 		}
@@ -181,14 +181,7 @@ func (p *Provider) AwaitReplica(ctx context.Context, declared plan.Desired, inde
 	if err := r.await(ctx, w.containerName(index), false); err != nil {
 		return err
 	}
-	return r.hold(ctx, strategyOf(declared))
-}
-
-func strategyOf(d plan.Desired) schemas.Strategy {
-	if d.Strategy == nil {
-		return schemas.Strategy{}.WithDefaults()
-	}
-	return d.Strategy.WithDefaults()
+	return r.hold(ctx, declared.RolloutStrategy())
 }
 
 // Route implements activities.ReplicaProvider.
