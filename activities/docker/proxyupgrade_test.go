@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
@@ -29,7 +30,9 @@ func TestAProxyGoesOnAsAnotherVersionWithoutALostRequest(t *testing.T) {
 	t.Parallel()
 	l := newBalancedLab(t)
 	l.applied(l.web("a", 2))
-	l.applied(l.edge(nil))
+	// Which is also what the former version has to finish what is in flight.
+	edge := l.edge(func(b *schemas.LoadBalancer) { b.StopGracePeriod = duration(30 * time.Second) })
+	l.applied(edge)
 	before, former := l.ids("edge"), l.configuration().Labels[activities.LabelProxy]
 	load := startLoad(t, l)
 
@@ -37,7 +40,7 @@ func TestAProxyGoesOnAsAnotherVersionWithoutALostRequest(t *testing.T) {
 	o := l.observed("edge")
 	require.Equal(t, plan.StateDegraded, o.State)
 	require.Contains(t, o.Reason, "it runs another version of the proxy")
-	l.applied(l.edge(nil))
+	l.applied(edge)
 	require.Equal(t, plan.StateReady, l.observed("edge").State, l.observed("edge").Reason)
 	load.requireNoneLost(t)
 	require.Equal(t, before, l.ids("edge"), "the container is the same")
@@ -53,7 +56,7 @@ func TestAProxyGoesOnAsAnotherVersionWithoutALostRequest(t *testing.T) {
 	require.Zero(t, code, "the version is not kept")
 	require.Len(t, l.answering(6), 2)
 	version := l.configuration().Version
-	l.applied(l.edge(nil))
+	l.applied(edge)
 	require.Equal(t, version, l.configuration().Version, "what is as declared is left alone")
 }
 
