@@ -2,7 +2,9 @@ package stack
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"strconv"
 	"sync"
 )
 
@@ -33,11 +35,34 @@ func reserve(server, address string) (*reservation, error) {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
-	listener, err := net.Listen("tcp", address)
+	listener, err := listen(address)
 	if err != nil {
 		return nil, &AddressError{Server: server, Address: address, Err: rootCause(err)}
 	}
 	return &reservation{listener: listener}, nil
+}
+
+// The ports that are picked where any will do lie below those that Linux gives to outgoing connections, from 32768 on:
+// one of them could take the port in the moment after the release.
+const (
+	firstPort = 20_000
+	lastPort  = 32_767
+	// picks is how many are tried.
+	picks = 100
+)
+
+// listen picks a port where the address has none.
+func listen(address string) (net.Listener, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err == nil && port == "0" {
+		for range picks {
+			picked := firstPort + rand.IntN(lastPort-firstPort+1)
+			if listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(picked))); err == nil {
+				return listener, nil
+			}
+		}
+	}
+	return net.Listen("tcp", address)
 }
 
 // rootCause drops the address that net puts in front of the system's answer.
