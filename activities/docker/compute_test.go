@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -191,12 +192,19 @@ func TestReplicasThatHoldAVolumeAreStoppedFirst(t *testing.T) {
 	require.Equal(t, plan.StateReady, l.observed("web").State)
 }
 
+// freePort is a port that nobody listens on, and below those of outgoing connections,
+// which could take it before the engine does.
 func freePort(t *testing.T) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	for range 100 {
+		port := 10_000 + rand.IntN(10_000)
+		if listener, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port))); err == nil {
+			require.NoError(t, listener.Close())
+			return port
+		}
+	}
+	require.FailNow(t, "no port is free")
+	return 0
 }
 
 func TestAPublishedPortIsHandedOver(t *testing.T) {
