@@ -238,6 +238,19 @@ func TestADeploymentMovesReplicasByARollout(t *testing.T) {
 	require.Equal(t, schemas.Outputs{"name": "web"}, w.last(t, schemas.StatusResourceReady).Resource.Outputs)
 }
 
+func TestARolloutIsInNoBatchOfALargePlan(t *testing.T) {
+	w, f := newWorld(t), newFleet(1, schemas.Strategy{MaxSurge: one()})
+	f.register(w)
+	p := moving(0)
+	for i := range largePlan + 1 {
+		p.Operations = append(p.Operations, create(fmt.Sprintf("net%d", i)))
+	}
+	w.plans[2] = p
+	require.NoError(t, w.deploy(1))
+	require.NotEmpty(t, w.batches)
+	require.True(t, w.did("settle new"))
+}
+
 func TestARolloutThatTakesLongerThanItsTimeoutFails(t *testing.T) {
 	w, f := newWorld(t), newFleet(1, schemas.Strategy{MaxSurge: one()})
 	f.unwatched = true

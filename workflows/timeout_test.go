@@ -35,7 +35,9 @@ func TestAnImageThatIsNotThereInTimeFailsTheDeployment(t *testing.T) {
 	w.pull = func(activities.PullInput) error {
 		return fault(activities.Unavailable, "web", "the registry does not answer")
 	}
+	begun := w.Now()
 	require.Error(t, w.deploy(1))
+	require.Less(t, w.Now().Sub(begun), 2*time.Minute)
 	failure := w.last(t, schemas.StatusDeploymentFailed).Deployment.Error
 	require.Equal(t, "ProgressDeadlineExceeded", failure.Kind)
 	require.Equal(t, "image a:1 was not pulled within 1m0s; the last attempt failed with: the registry does not answer", failure.Message)

@@ -50,6 +50,9 @@ func (s story) tell(t testing.TB) (string, *rollout.State) {
 			s.before(round, state, now)
 		}
 		actions := state.Decide(now)
+		if wake := state.Wake(now); !wake.IsZero() && !wake.After(now) {
+			t.Fatalf("it wants to wake at %s, and it is %s: whoever waits for that never rests", wake, now)
+		}
 		var texts []string
 		for _, a := range actions {
 			texts = append(texts, a.String())
@@ -163,6 +166,16 @@ func TestRecreateRemovesEveryOldReplicaBeforeItMakesANewOne(t *testing.T) {
 		remove old/0, remove old/1
 		start new/0, start new/1
 		route +new/0 +new/1
+		succeeded`)
+}
+
+func TestRecreateStartsNothingWhileThereIsRoomBesideTheOldReplicas(t *testing.T) {
+	expect(t, story{strategy: schemas.Strategy{Type: schemas.StrategyRecreate}, target: 3, stable: 1}, `
+		route -old/0
+		drain old/0
+		remove old/0
+		start new/0, start new/1, start new/2
+		route +new/0 +new/1 +new/2
 		succeeded`)
 }
 
