@@ -29,6 +29,8 @@ const (
 	proxyConflicts  = 4
 	proxyRefuses    = 5
 	proxyNotDrained = 7
+	// configurationReads is how often a configuration that seems to be missing is read.
+	configurationReads = 3
 	// maxConfiguration bounds what is read of a configuration, in bytes.
 	maxConfiguration = 16 << 20
 )
@@ -54,8 +56,22 @@ func proxyArguments(grace time.Duration, accessLog bool) []string {
 }
 
 // configuration is the last good configuration, also of a proxy that does not run;
-// nil when it has none.
+// nil when it has none. Every proxy is given one before it starts: where there seems to
+// be none, it may be about to be written, and is looked for again.
 func (x proxy) configuration(ctx context.Context) (*traffic.Configuration, error) {
+	for range configurationReads - 1 {
+		c, err := x.readConfiguration(ctx)
+		if c != nil || err != nil {
+			return c, err
+		}
+		if err := pause(ctx, firstLook, x.resource+": reading the configuration of "+x.name); err != nil {
+			return nil, err
+		}
+	}
+	return x.readConfiguration(ctx)
+}
+
+func (x proxy) readConfiguration(ctx context.Context) (*traffic.Configuration, error) {
 	text, err := read(ctx, func(ctx context.Context) ([]byte, error) {
 		copied, err := x.provider.engine.CopyFromContainer(ctx, x.id, client.CopyFromContainerOptions{SourcePath: proxyConfiguration})
 		if err != nil {
@@ -76,7 +92,7 @@ func (x proxy) configuration(ctx context.Context) (*traffic.Configuration, error
 	}
 	var c traffic.Configuration
 	if json.Unmarshal(text, &c) != nil {
-		return nil, nil // it is about to be written, or was changed by hand: as good as none
+		return nil, nil // changed by hand: as good as none
 	}
 	return &c, nil
 }
