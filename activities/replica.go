@@ -76,6 +76,6 @@ type Routing struct {
 
 // UnhealthyReplica is a replica that was ready and is not any more.
 type UnhealthyReplica struct {
-	Index int    `json:"index"`
-	Fault *Fault `json:"-"`
+	Index int
+	Fault *Fault
 }

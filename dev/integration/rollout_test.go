@@ -239,8 +239,11 @@ func (w *world) walkRollout(t *testing.T, s step, scope schemas.Scope, after fun
 		bad := f.version("{maxSurge: 1, monitor: 5m}", "-label", "v2", "-unhealthy-after", "4s")
 		reached = w.harm(t, s, scope, 2, schemas.StatusDeploymentRolledBack, func() { w.deploy(t, scope, bad) })
 	}
-	failed, _ := l.end(t)
+	failed, least := l.end(t)
 	require.Empty(t, failed)
+	if s.story == storyRollout {
+		require.GreaterOrEqual(t, least, f.replicas, "fewer replicas served than have to")
+	}
 	if after != nil {
 		after()
 	}
