@@ -68,7 +68,11 @@ func (v *vigil) look(ctx context.Context) error {
 		v.restarts = c.RestartCount
 		return nil
 	case c.RestartCount > v.restarts:
-		return verdict.fault(ctx, c, fmt.Sprintf("%s was ready, and the engine has restarted it since; it %s", v.title(), verdict.end(c.State.ExitCode)), "")
+		message := v.title() + " was ready, and the engine has restarted it since"
+		if code, known := v.provider.lastExitCode(ctx, c); known {
+			message += "; it " + verdict.end(code)
+		}
+		return verdict.fault(ctx, c, message, "")
 	case state == plan.ContainerRestarting || state == plan.ContainerExited || state == plan.ContainerStopped:
 		return verdict.fault(ctx, c, fmt.Sprintf("%s was ready, and %s", v.title(), verdict.end(c.State.ExitCode)), "")
 	case state != plan.ContainerRunning:
