@@ -53,9 +53,16 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 		NameSurvey: a.Survey, NameStart: a.StartReplica, NameAwait: a.AwaitReplica, NameOversee: a.OverseeReplicas,
 		NameRoute: a.RouteReplicas, NameDrain: a.DrainReplica, NameRemove: a.RemoveReplica, NameSetAside: a.SetAsideReplica,
 		NameAnalyse: a.AnalyseReplicas, NameSettle: a.SettleReplicas,
+		NameCreateContainer: a.CreateContainer, NameStartContainer: a.StartContainer, NameStopContainer: a.StopContainer,
+		NamePauseContainer: a.PauseContainer, NameResumeContainer: a.ResumeContainer,
 	} {
 		r.RegisterActivityWithOptions(function, activity.RegisterOptions{Name: name})
 	}
+}
+
+// RegisterWatches makes the activities known that last as long as what they watch.
+func (a *Activities) RegisterWatches(r worker.ActivityRegistry) {
+	r.RegisterActivityWithOptions(a.WatchContainer, activity.RegisterOptions{Name: NameWatchContainer})
 }
 
 // Plan observes reality and decides what takes it to the revision.

@@ -33,6 +33,13 @@ const (
 	NameSetAside = "SetAsideReplica"
 	NameAnalyse  = "AnalyseReplicas"
 	NameSettle   = "SettleReplicas"
+
+	NameCreateContainer = "CreateContainer"
+	NameStartContainer  = "StartContainer"
+	NameStopContainer   = "StopContainer"
+	NamePauseContainer  = "PauseContainer"
+	NameResumeContainer = "ResumeContainer"
+	NameWatchContainer  = "WatchContainer"
 )
 
 // Revision points at the document of a revision.

@@ -35,7 +35,7 @@ const applyParallelism = 16
 // event older than its record changes nothing, so applying one twice is harmless.
 func (r *Records) Apply(ctx context.Context, batch ...schemas.Event) error {
 	var deployments, resources = map[schemas.Scope][]schemas.Event{}, map[string][]schemas.Event{}
-	revisions, rollouts := map[string][]schemas.Event{}, map[string][]schemas.Event{}
+	revisions, rollouts, containers := map[string][]schemas.Event{}, map[string][]schemas.Event{}, map[string][]schemas.Event{}
 	for _, e := range batch {
 		switch {
 		case e.Deployment != nil:
@@ -48,6 +48,9 @@ func (r *Records) Apply(ctx context.Context, batch ...schemas.Event) error {
 		case e.Rollout != nil:
 			key := rolloutKey(e.Rollout.Scope, e.Rollout.Resource)
 			rollouts[key] = append(rollouts[key], e)
+		case e.Container != nil:
+			key := containerKey(e.Container.Environment, e.Container.Container)
+			containers[key] = append(containers[key], e)
 		}
 	}
 	group, groupContext := errgroup.WithContext(ctx)
@@ -63,6 +66,9 @@ func (r *Records) Apply(ctx context.Context, batch ...schemas.Event) error {
 	}
 	for key, events := range rollouts {
 		group.Go(func() error { return follow(groupContext, r.bucket, key, events, rolloutRecord) })
+	}
+	for key, events := range containers {
+		group.Go(func() error { return follow(groupContext, r.bucket, key, events, containerRecord) })
 	}
 	if err := group.Wait(); err != nil {
 		return err

@@ -53,7 +53,11 @@ func checkType(eventType, subjectType string) schemas.Faults {
 
 func checkScope(command *schemas.Command, subject schemas.Scope) schemas.Faults {
 	environment, name := "spec.environment", "metadata.name"
-	if command.Infrastructure == nil {
+	switch {
+	case command.Infrastructure != nil:
+	case schemas.IsContainerCommand(command.Type):
+		environment, name = "data.environment", "data.container"
+	default:
 		environment, name = "data.environment", "data.infrastructure"
 	}
 	var faults schemas.Faults

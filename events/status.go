@@ -50,6 +50,8 @@ func cloudEvent(s schemas.Event) (event.Event, error) {
 		data = s.Deployment
 	case s.Rollout != nil:
 		data = s.Rollout
+	case s.Container != nil:
+		data = s.Container
 	default:
 		data = s.Resource
 	}
@@ -85,6 +87,9 @@ func ReadStatus(body []byte) (schemas.Event, error) {
 	case "rollout":
 		s.Rollout = &schemas.RolloutStatus{}
 		target = s.Rollout
+	case "container":
+		s.Container = &schemas.ContainerStatus{}
+		target = s.Container
 	default:
 		return s, errors.New("read status event: type " + e.Type() + " is not known")
 	}

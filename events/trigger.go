@@ -217,7 +217,7 @@ func (t *Trigger) accept(ctx context.Context, message jetstream.Msg, metadata *j
 		return reference, faults
 	}
 	reference.Decision, reference.Of, reference.Supersede = command.Decision, command.Revision, command.Supersede
-	reference.Order, reference.Resource = command.Order, command.Resource
+	reference.Order, reference.Resource, reference.Container = command.Order, command.Resource, command.Container
 	body := message.Data()
 	if isBinary(fold(message.Headers())) {
 		e.SetDataContentType(event.ApplicationJSON) // any other kind of JSON the SDK would write as text

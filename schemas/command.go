@@ -1,6 +1,7 @@
 package schemas
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -22,6 +23,13 @@ const (
 	CommandRolloutResume       = "io.windlass.rollout.resume.requested.v1"
 	CommandRolloutPromote      = "io.windlass.rollout.promote.requested.v1"
 	CommandRolloutAbort        = "io.windlass.rollout.abort.requested.v1"
+	CommandContainerRun        = "io.windlass.container.run.requested.v1"
+	CommandContainerStop       = "io.windlass.container.stop.requested.v1"
+	CommandContainerStart      = "io.windlass.container.start.requested.v1"
+	CommandContainerPause      = "io.windlass.container.pause.requested.v1"
+	CommandContainerResume     = "io.windlass.container.resume.requested.v1"
+	CommandContainerRestart    = "io.windlass.container.restart.requested.v1"
+	CommandContainerRemove     = "io.windlass.container.remove.requested.v1"
 )
 
 // CommandTypes lists every type of command.
@@ -29,6 +37,8 @@ var CommandTypes = []string{
 	CommandDeploymentRequested, CommandDestroyRequested, CommandUnprotectRequested,
 	CommandCancelRequested, CommandApproveRequested, CommandResumeRequested, CommandResyncRequested,
 	CommandRolloutPause, CommandRolloutResume, CommandRolloutPromote, CommandRolloutAbort,
+	CommandContainerRun, CommandContainerStop, CommandContainerStart, CommandContainerPause,
+	CommandContainerResume, CommandContainerRestart, CommandContainerRemove,
 }
 
 // DeploymentRequested is the data of a deployment.requested command.
@@ -121,8 +131,10 @@ type Command struct {
 	Type string
 	Scope
 	// Infrastructure is what to deploy, with its parameters filled in; nil when
-	// everything is to be destroyed.
+	// everything is to be destroyed. Of a container to run, it holds that alone.
 	Infrastructure *Infrastructure
+	// Container is the policy of a container to run.
+	Container *ContainerPolicy
 	// Resources are those of an unprotect.requested command; Reason is why something
 	// is asked for, where the command says so.
 	Resources []string
@@ -182,24 +194,24 @@ func ParseCommand(eventType string, data *Tree) (*Command, error) {
 	case CommandDeploymentRequested:
 		return parseDeployment(data)
 	case CommandDestroyRequested, CommandUnprotectRequested, CommandCancelRequested, CommandApproveRequested, CommandResumeRequested, CommandResyncRequested,
-		CommandRolloutPause, CommandRolloutResume, CommandRolloutPromote, CommandRolloutAbort:
+		CommandRolloutPause, CommandRolloutResume, CommandRolloutPromote, CommandRolloutAbort,
+		CommandContainerStop, CommandContainerStart, CommandContainerPause, CommandContainerResume, CommandContainerRestart, CommandContainerRemove:
 		return parseOrder(eventType, data)
+	case CommandContainerRun:
+		return parseContainerRun(data)
 	default:
 		return nil, fmt.Errorf("command type %q has a schema but no reader", eventType)
 	}
 }
 
 func parseDeployment(data *Tree) (*Command, error) {
-	document, _ := data.Member("document")
+	document, err := documentOf(data)
+	if err != nil {
+		return nil, err
+	}
 	values := map[string]any{}
 	if parameters, ok := data.Member("parameters"); ok {
 		values = parameters.Value.(map[string]any)
-	}
-	if text, ok := document.Value.(string); ok {
-		var err error
-		if document, err = ParseTree([]byte(text)); err != nil {
-			return nil, inDocument(err)
-		}
 	}
 	infrastructure, err := document.infrastructure(values)
 	if err != nil {
@@ -234,7 +246,7 @@ func parseOrder(eventType string, data *Tree) (*Command, error) {
 		value, _ := object[name].(string)
 		return value
 	}
-	c := &Command{Type: eventType, Scope: Scope{Environment: text("environment"), Infrastructure: text("infrastructure")}, Reason: text("reason")}
+	c := &Command{Type: eventType, Scope: Scope{Environment: text("environment"), Infrastructure: cmp.Or(text("infrastructure"), text("container"))}, Reason: text("reason")}
 	if c.Decision = Decision(text("decision")); eventType == CommandApproveRequested {
 		c.Decision = DecisionApprove
 	}
@@ -293,6 +305,8 @@ type CommandReference struct {
 	// Order is what the rollout of Resource is told.
 	Order    RolloutOrder `json:"order,omitempty"`
 	Resource string       `json:"resource,omitempty"`
+	// Container is the policy of a container to run.
+	Container *ContainerPolicy `json:"container,omitempty"`
 	// LastRevision is the newest revision number that records knew when the
 	// command was accepted; 0 when they knew none.
 	LastRevision int `json:"lastRevision,omitempty"`

@@ -34,6 +34,12 @@ func TestCommandsSayWhatIsAskedFor(t *testing.T) {
 		CommandRolloutResume:      {RolloutRequested{Scope: scope, Resource: "web"}, Command{Order: RolloutResume, Resource: "web"}},
 		CommandRolloutPromote:     {RolloutRequested{Scope: scope, Resource: "web", All: true}, Command{Order: RolloutPromoteAll, Resource: "web"}},
 		CommandRolloutAbort:       {RolloutRequested{Scope: scope, Resource: "web"}, Command{Order: RolloutAbort, Resource: "web"}},
+		CommandContainerStop:      {ContainerRequested{Environment: "staging", Container: "users", Reason: "no"}, Command{Reason: "no"}},
+		CommandContainerStart:     {ContainerRequested{Environment: "staging", Container: "users"}, Command{}},
+		CommandContainerPause:     {ContainerRequested{Environment: "staging", Container: "users"}, Command{}},
+		CommandContainerResume:    {ContainerRequested{Environment: "staging", Container: "users"}, Command{}},
+		CommandContainerRestart:   {ContainerRequested{Environment: "staging", Container: "users"}, Command{}},
+		CommandContainerRemove:    {ContainerRequested{Environment: "staging", Container: "users"}, Command{}},
 	} {
 		t.Run(eventType, func(t *testing.T) {
 			command, err := commandOf(t, eventType, c.data)
@@ -42,7 +48,7 @@ func TestCommandsSayWhatIsAskedFor(t *testing.T) {
 			require.Equal(t, &c.want, command)
 		})
 	}
-	require.Len(t, CommandTypes, 11)
+	require.Len(t, CommandTypes, 18)
 }
 
 func TestWrongCommandsAreRefusedWithFieldAndReason(t *testing.T) {

@@ -33,6 +33,11 @@ const (
 	// QueryScopes takes nothing and answers with a ScopesAnswer: what providers hold
 	// something of, whatever records say.
 	QueryScopes = "windlass.query.scopes"
+	// QueryContainers takes a ContainersRequest and answers with a ContainersAnswer.
+	QueryContainers = "windlass.query.containers"
+	// QueryLogs takes a LogsRequest and answers with a LogsAnswer; 404 for a container
+	// that is not known.
+	QueryLogs = "windlass.query.logs"
 	// QueryVersion takes nothing and answers with a VersionAnswer.
 	QueryVersion = "windlass.query.version"
 )

@@ -122,3 +122,17 @@ type ResourceRecord struct {
 	Since     time.Time `json:"since"`
 	Sequence  string    `json:"sequence"`
 }
+
+// ContainerRecord is the last known status of a container.
+type ContainerRecord struct {
+	ContainerStatus
+	// Moved is what happened last, such as healthy, or failed.
+	Moved string `json:"moved"`
+	// Workflow is the ID of the workflow of its life cycle.
+	Workflow string    `json:"workflow"`
+	Since    time.Time `json:"since"`
+	Sequence string    `json:"sequence"`
+}
+
+// Removed says that the container is gone.
+func (r ContainerRecord) Removed() bool { return r.Moved == ContainerMove(StatusContainerRemoved) }

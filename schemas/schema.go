@@ -26,9 +26,14 @@ var InfrastructureSchema []byte
 //go:embed command.schema.json
 var CommandSchema []byte
 
+// ContainerSchema is the JSON Schema of a document that declares a single container.
+//
+//go:embed container.schema.json
+var ContainerSchema []byte
+
 var compiled = sync.OnceValues(func() (*jsonschema.Compiler, error) {
 	compiler := jsonschema.NewCompiler()
-	for name, text := range map[string][]byte{"windlass:infrastructure": InfrastructureSchema, "windlass:command": CommandSchema} {
+	for name, text := range map[string][]byte{"windlass:infrastructure": InfrastructureSchema, "windlass:command": CommandSchema, "windlass:container": ContainerSchema} {
 		document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 		if err != nil {
 			return nil, fmt.Errorf("embedded schema %s: %w", name, err)

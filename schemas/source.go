@@ -1,6 +1,9 @@
 package schemas
 
-import "fmt"
+import (
+	"fmt"
+	"time"
+)
 
 // The sources of status events name the thing that moved.
 
@@ -29,4 +32,13 @@ func CommandSequence(stream uint64) string { return fmt.Sprintf("%020d", stream)
 // resources that it moves: it rises within the revision and from one to the next.
 func DeploymentSequence(revision, counter int) string {
 	return fmt.Sprintf("%08d.%08d", revision, counter)
+}
+
+// ContainerSource is the source of the events of one container.
+func ContainerSource(s Scope) string { return "/windlass/" + s.String() + "/container" }
+
+// ContainerSequence is the sequence of an event of a container: the time of the
+// command that was served last, and how many events there were since.
+func ContainerSequence(command time.Time, counter int) string {
+	return fmt.Sprintf("%020d.%08d", command.UnixNano(), counter)
 }

@@ -37,6 +37,16 @@ const (
 	StatusRolloutFailed        = "io.windlass.rollout.failed.v1"
 	StatusRolloutRolledBack    = "io.windlass.rollout.rolledback.v1"
 	StatusRolloutCancelled     = "io.windlass.rollout.cancelled.v1"
+	StatusContainerCreated     = "io.windlass.container.created.v1"
+	StatusContainerStarted     = "io.windlass.container.started.v1"
+	StatusContainerHealthy     = "io.windlass.container.healthy.v1"
+	StatusContainerUnhealthy   = "io.windlass.container.unhealthy.v1"
+	StatusContainerPaused      = "io.windlass.container.paused.v1"
+	StatusContainerResumed     = "io.windlass.container.resumed.v1"
+	StatusContainerStopped     = "io.windlass.container.stopped.v1"
+	StatusContainerExited      = "io.windlass.container.exited.v1"
+	StatusContainerRemoved     = "io.windlass.container.removed.v1"
+	StatusContainerFailed      = "io.windlass.container.failed.v1"
 )
 
 // StatusTypes lists every type of status event.
@@ -50,6 +60,9 @@ var StatusTypes = []string{
 	StatusResourceDrifted, StatusResourceUnprotected,
 	StatusRolloutStarted, StatusRolloutProgressed, StatusRolloutPaused, StatusRolloutSucceeded,
 	StatusRolloutFailed, StatusRolloutRolledBack, StatusRolloutCancelled,
+	StatusContainerCreated, StatusContainerStarted, StatusContainerHealthy, StatusContainerUnhealthy,
+	StatusContainerPaused, StatusContainerResumed, StatusContainerStopped, StatusContainerExited,
+	StatusContainerRemoved, StatusContainerFailed,
 }
 
 // CommandStatus is the data of command events.
@@ -223,6 +236,7 @@ type Event struct {
 	Deployment *DeploymentStatus `json:"deployment,omitempty"`
 	Resource   *ResourceStatus   `json:"resource,omitempty"`
 	Rollout    *RolloutStatus    `json:"rollout,omitempty"`
+	Container  *ContainerStatus  `json:"container,omitempty"`
 }
 
 // Scope is what the event is about; false is an event without data.
@@ -236,6 +250,8 @@ func (e Event) Scope() (Scope, bool) {
 		return e.Resource.Scope, true
 	case e.Rollout != nil:
 		return e.Rollout.Scope, true
+	case e.Container != nil:
+		return e.Container.Scope(), true
 	}
 	return Scope{}, false
 }

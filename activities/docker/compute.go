@@ -2,7 +2,6 @@ package docker
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
@@ -20,17 +19,8 @@ func (p *Provider) applyCompute(ctx context.Context, d plan.Desired, outputs sch
 	if err != nil {
 		return err
 	}
-	for i, v := range w.volumes {
-		// The engine would make a volume that is missing, without labels.
-		found, err := p.volume(ctx, d.Resource, v.Source)
-		if err != nil {
-			return err
-		}
-		if found == nil {
-			return &activities.Fault{Kind: activities.NotFound, Resource: d.Resource, Field: fmt.Sprintf("properties.volumes[%d].source", i),
-				Message: fmt.Sprintf("there is no volume named %q", v.Source),
-				Hint:    "refer to a Storage with ${name.name}, or make the volume first"}
-		}
+	if err := p.requireVolumes(ctx, w); err != nil {
+		return err
 	}
 	if w.balancers, err = p.balancersOf(ctx, d.Target); err != nil {
 		return err

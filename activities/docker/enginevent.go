@@ -55,3 +55,44 @@ func pastEvents(ctx context.Context, stream client.EventsResult) ([]events.Messa
 		}
 	}
 }
+
+// stirring are the events after which a container may not be as it was.
+var stirring = []events.Action{
+	events.ActionCreate, events.ActionStart, events.ActionDie, events.ActionOOM, events.ActionPause,
+	events.ActionUnPause, events.ActionDestroy, events.ActionRename, events.ActionHealthStatus,
+}
+
+// follow returns a channel that has something whenever the engine has told of the
+// container of that name. A stream that breaks is taken up again, and counts as
+// something told: nobody knows what it would have been.
+func (p *Provider) follow(ctx context.Context, name string) <-chan struct{} {
+	stirred := make(chan struct{}, 1)
+	stir := func() {
+		select {
+		case stirred <- struct{}{}:
+		default: // one that waits is enough
+		}
+	}
+	filters := client.Filters{}
+	filters.Add("type", string(events.ContainerEventType))
+	filters.Add("container", name)
+	for _, action := range stirring {
+		filters.Add("event", string(action))
+	}
+	stream := p.engine.Events(ctx, client.EventsListOptions{Filters: filters})
+	go func() {
+		for {
+			select {
+			case <-stream.Messages:
+				stir()
+			case <-stream.Err:
+				if pause(ctx, stateInterval, name) != nil {
+					return
+				}
+				stream = p.engine.Events(ctx, client.EventsListOptions{Filters: filters})
+				stir()
+			}
+		}
+	}()
+	return stirred
+}

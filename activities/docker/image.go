@@ -49,10 +49,9 @@ func (p *Provider) Images(declared plan.Desired) ([]activities.Image, error) {
 func (p *Provider) Pull(ctx context.Context, image activities.Image, secrets activities.Secrets, progress activities.Progress) error {
 	say, stop := narrate(progress)
 	defer stop()
-	named, err := reference.ParseNormalizedNamed(image.Reference)
+	named, err := parseImage(image)
 	if err != nil {
-		return &activities.Fault{Kind: activities.Invalid, Field: image.Field,
-			Message: fmt.Sprintf("%q is no image reference: %s", image.Reference, err), Hint: "write for example registry.example.com/team/app:1.2", Err: err}
+		return err
 	}
 	if image.Policy != schemas.PullAlways {
 		present, err := p.present(ctx, image)
@@ -71,7 +70,7 @@ func (p *Provider) Pull(ctx context.Context, image activities.Image, secrets act
 	}
 	say("pulling " + image.Reference)
 	if err := p.pull(ctx, image, credentials, say); err != nil {
-		return pullFault(ctx, named, image, secrets, err)
+		return transferFault(ctx, "pull", named, image, secrets, err)
 	}
 	present, err := p.present(ctx, image)
 	if err == nil && !present {
@@ -84,6 +83,15 @@ func (p *Provider) Pull(ctx context.Context, image activities.Image, secrets act
 	return err
 }
 
+func parseImage(image activities.Image) (reference.Named, error) {
+	named, err := reference.ParseNormalizedNamed(image.Reference)
+	if err != nil {
+		return nil, &activities.Fault{Kind: activities.Invalid, Field: image.Field,
+			Message: fmt.Sprintf("%q is no image reference: %s", image.Reference, err), Hint: "write for example registry.example.com/team/app:1.2", Err: err}
+	}
+	return named, nil
+}
+
 // pull reads the engine's report to its end. What it says of an error there, it
 // says after it has answered 200.
 func (p *Provider) pull(ctx context.Context, image activities.Image, credentials string, say activities.Progress) error {
@@ -92,7 +100,7 @@ func (p *Provider) pull(ctx context.Context, image activities.Image, credentials
 		return err
 	}
 	defer report.Close()
-	return readPull(report, newLayers(image.Reference, say))
+	return readTransfer(report, newLayers("pulling "+image.Reference, say))
 }
 
 // present says whether the engine has the image.

@@ -171,7 +171,7 @@ func TestWhatTheEngineSaysOfAPullDecidesTheKind(t *testing.T) {
 	require.NoError(t, err)
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			requireFault(t, pullFault(t.Context(), named, image, activities.NewSecretsNone(), textError(c.text)), c.kind)
+			requireFault(t, transferFault(t.Context(), "pull", named, image, activities.NewSecretsNone(), textError(c.text)), c.kind)
 		})
 	}
 }
@@ -188,13 +188,13 @@ func TestWhatAPullReports(t *testing.T) {
 {"status":"Downloading","progressDetail":{"current":1000000,"total":1000000},"id":"b"}
 {"status":"Pull complete","progressDetail":{},"id":"b"}
 {"status":"Digest: sha256:0"}`
-	l := newLayers("app:1", func(string) {})
-	require.NoError(t, readPull(strings.NewReader(report), l))
+	l := newLayers("pulling app:1", func(string) {})
+	require.NoError(t, readTransfer(strings.NewReader(report), l))
 	require.Equal(t, "pulling app:1: 1 of 2 layers, 1.5MB of 3MB", l.String())
 
-	require.EqualError(t, readPull(strings.NewReader(`{"errorDetail":{"message":"manifest unknown"},"error":"manifest unknown"}`), l), "manifest unknown")
-	require.EqualError(t, readPull(strings.NewReader(`{"error":"only in Podman's words"}`), l), "only in Podman's words")
-	require.Error(t, readPull(strings.NewReader(`{"status":"Pull`), l), "a report that breaks off is no success")
+	require.EqualError(t, readTransfer(strings.NewReader(`{"errorDetail":{"message":"manifest unknown"},"error":"manifest unknown"}`), l), "manifest unknown")
+	require.EqualError(t, readTransfer(strings.NewReader(`{"error":"only in Podman's words"}`), l), "only in Podman's words")
+	require.Error(t, readTransfer(strings.NewReader(`{"status":"Pull`), l), "a report that breaks off is no success")
 }
 
 func TestImagesOfAResource(t *testing.T) {

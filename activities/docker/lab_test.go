@@ -46,8 +46,10 @@ type lab struct {
 	engine   *client.Client
 	provider *Provider
 	// place is the provider's name; the default is "docker".
-	place   string
-	scope   schemas.Scope
+	place string
+	scope schemas.Scope
+	// mark is a part of the name of everything that the test makes, and of nothing else.
+	mark    string
 	secrets activities.Secrets
 	spoken  *transcript
 }
@@ -62,7 +64,7 @@ func newLabAt(t *testing.T, host string) *lab {
 	vault, err := activities.NewVault([]byte(rand.Text()+rand.Text()), t.TempDir())
 	require.NoError(t, err)
 	scope := schemas.Scope{Environment: "test", Infrastructure: "lab-" + strings.ToLower(rand.Text()[:10])}
-	l := &lab{T: t, engine: engine, provider: newProvider(t, host), scope: scope, secrets: vault.Open(scope), spoken: &transcript{}}
+	l := &lab{T: t, engine: engine, provider: newProvider(t, host), scope: scope, mark: scope.Infrastructure, secrets: vault.Open(scope), spoken: &transcript{}}
 	t.Cleanup(l.clear)
 	return l
 }
@@ -88,7 +90,7 @@ func (l *lab) clear() {
 	for _, c := range l.containers() {
 		_, _ = l.engine.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	}
-	filters := client.Filters{}.Add("name", l.scope.Infrastructure)
+	filters := client.Filters{}.Add("name", l.mark)
 	if volumes, err := l.engine.VolumeList(ctx, client.VolumeListOptions{Filters: filters}); err == nil {
 		for _, v := range volumes.Items {
 			_, _ = l.engine.VolumeRemove(ctx, v.Name, client.VolumeRemoveOptions{Force: true})
@@ -112,7 +114,7 @@ func (l *lab) observedOrNone(resource string) []plan.Observed {
 // containers are all of the scope, found by name: also those without labels.
 func (l *lab) containers() []listed {
 	l.Helper()
-	list, err := l.engine.ContainerList(context.Background(), client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("name", l.scope.Infrastructure)})
+	list, err := l.engine.ContainerList(context.Background(), client.ContainerListOptions{All: true, Filters: client.Filters{}.Add("name", l.mark)})
 	require.NoError(l, err)
 	var all []listed
 	for _, c := range list.Items {
@@ -128,7 +130,7 @@ func (l *lab) names() []string {
 	for _, c := range l.containers() {
 		names = append(names, "container "+c.name()+" "+string(c.State))
 	}
-	filters := client.Filters{}.Add("name", l.scope.Infrastructure)
+	filters := client.Filters{}.Add("name", l.mark)
 	networks, err := l.engine.NetworkList(context.Background(), client.NetworkListOptions{Filters: filters})
 	require.NoError(l, err)
 	for _, n := range networks.Items {

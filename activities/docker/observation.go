@@ -107,6 +107,9 @@ func (p *Provider) Scopes(ctx context.Context) ([]schemas.Scope, error) {
 	}
 	held := map[schemas.Scope]bool{}
 	note := func(labels map[string]string) {
+		if labels[activities.LabelInfrastructure] == schemas.ContainersName {
+			return // single containers are no Infrastructure
+		}
 		held[schemas.Scope{Environment: labels[activities.LabelEnvironment], Infrastructure: labels[activities.LabelInfrastructure]}] = true
 	}
 	for _, c := range containers {

@@ -78,7 +78,7 @@ func (p *Provider) proxyImage(ctx context.Context, resource string, say activiti
 			return struct{}{}, err
 		}
 		defer report.Close()
-		return struct{}{}, readPull(report, newLayers(reference, say))
+		return struct{}{}, readTransfer(report, newLayers("importing "+reference, say))
 	})
 	if err != nil {
 		return "", "", engineFault(ctx, resource, "make the image of the proxy", err)

@@ -227,10 +227,16 @@ func (w *wait) end(code int) string {
 
 // fault is the Fault of a replica that is given up, with what was found at it.
 func (w *wait) fault(ctx context.Context, c *container.InspectResponse, message, field string) error {
+	f := w.failure(ctx, c, message, field)
+	f.Hint = "read the evidence; the container is kept until the next deployment"
+	return f
+}
+
+// failure is that of a container, with what was found at it.
+func (w *wait) failure(ctx context.Context, c *container.InspectResponse, message, field string) *activities.Fault {
 	return &activities.Fault{
 		Kind: activities.Unhealthy, Resource: w.workload.desired.Resource, Field: field,
 		Message:  w.secrets.Redact(message),
-		Hint:     "read the evidence; the container is kept until the next deployment",
 		Evidence: w.provider.evidence(ctx, c, w.workload, w.secrets, w.detail),
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"windlass/activities"
 	"windlass/plan"
+	"windlass/schemas"
 )
 
 // patientRestarts is after how many restarts by the engine a replica that never
@@ -126,12 +127,8 @@ func (r *replica) adopt(ctx context.Context, id string) (bool, error) {
 		}
 		return r.mend(ctx, c)
 	case plan.ContainerPaused:
-		r.say(r.title() + ": resuming")
-		_, err := settle(ctx, func(ctx context.Context) (client.ContainerUnpauseResult, error) {
-			return p.engine.ContainerUnpause(ctx, id, client.ContainerUnpauseOptions{})
-		})
-		if err != nil {
-			return false, engineFault(ctx, w.desired.Resource, "resume "+r.title(), err)
+		if err := r.resume(ctx, id); err != nil {
+			return false, err
 		}
 		return true, nil
 	case plan.ContainerRestarting:
@@ -151,6 +148,18 @@ func (r *replica) adopt(ctx context.Context, id string) (bool, error) {
 	default:
 		return false, nil
 	}
+}
+
+// resume has a container go on that was paused.
+func (r *replica) resume(ctx context.Context, id string) error {
+	r.say(r.title() + ": resuming")
+	_, err := settle(ctx, func(ctx context.Context) (client.ContainerUnpauseResult, error) {
+		return r.provider.engine.ContainerUnpause(ctx, id, client.ContainerUnpauseOptions{})
+	})
+	if err != nil {
+		return engineFault(ctx, r.workload.desired.Resource, "resume "+r.title(), err)
+	}
+	return nil
 }
 
 // join has the balancers pass requests to the declared container.
@@ -340,6 +349,9 @@ func (r *replica) joining(name, id string) joining {
 
 // title names the replica in messages to people.
 func (r *replica) title() string {
+	if r.workload.desired.Infrastructure == schemas.ContainersName && r.workload.step == "" {
+		return "the container"
+	}
 	if r.workload.step != "" {
 		return fmt.Sprintf("init step %s of replica %d", r.workload.step, r.index)
 	}

@@ -29,9 +29,8 @@ func observeReplica(ctx context.Context, c *container.InspectResponse) plan.Repl
 		Restarts: c.RestartCount,
 		Address:  address(c, networks),
 		Drift:    drift(c),
-	}
-	if started, err := time.Parse(time.RFC3339Nano, c.State.StartedAt); err == nil && started.Year() > 1 {
-		r.StartedAt = started
+
+		StartedAt: startedAt(c),
 	}
 	if r.State == plan.ContainerStopped || r.State == plan.ContainerExited {
 		code := c.State.ExitCode

@@ -166,17 +166,12 @@ func (w *workload) hold(mounts []mount.Mount, ports []schemas.Port) error {
 		}
 		w.host.PortBindings[port] = append(w.host.PortBindings[port], binding)
 	}
-	w.restarts()
-	text, err := json.Marshal(settingsOf(w.host))
-	if err != nil {
-		return fmt.Errorf("%s: settings: %w", w.desired.Resource, err)
-	}
-	w.config.Labels[activities.LabelSettings] = string(text)
-	return nil
+	return w.restarts()
 }
 
-// restarts sets what the engine does when a replica ends.
-func (w *workload) restarts() {
+// restarts sets what the engine does when a replica ends, and keeps what it is told in
+// a label.
+func (w *workload) restarts() error {
 	switch w.restart {
 	case schemas.RestartNever:
 		w.host.RestartPolicy.Name = container.RestartPolicyDisabled
@@ -188,6 +183,12 @@ func (w *workload) restarts() {
 			w.host.RestartPolicy.Name = container.RestartPolicyUnlessStopped
 		}
 	}
+	text, err := json.Marshal(settingsOf(w.host))
+	if err != nil {
+		return fmt.Errorf("%s: settings: %w", w.desired.Resource, err)
+	}
+	w.config.Labels[activities.LabelSettings] = string(text)
+	return nil
 }
 
 // watch sets the health check. A check over HTTP or TCP is kept in a label, so

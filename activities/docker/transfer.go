@@ -14,17 +14,17 @@ import (
 	"windlass/activities"
 )
 
-// pullMessage is one line of the engine's report. Podman gives an error as text
+// transferMessage is one line of the engine's report. Podman gives an error as text
 // only, Docker also in detail.
-type pullMessage struct {
+type transferMessage struct {
 	jsonstream.Message
 	Failure string `json:"error"`
 }
 
-func readPull(report io.Reader, l *layers) error {
+func readTransfer(report io.Reader, l *layers) error {
 	decoder := json.NewDecoder(report)
 	for {
-		var m pullMessage
+		var m transferMessage
 		if err := decoder.Decode(&m); errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {
@@ -43,9 +43,10 @@ func readPull(report io.Reader, l *layers) error {
 // layerInterval is the shortest time between two messages about layers.
 const layerInterval = 500 * time.Millisecond
 
-// layers adds up what the engine reports of an image's layers.
+// layers adds up what the engine reports of an image's layers. Doing is what becomes
+// of the image, such as "pulling app:1".
 type layers struct {
-	image  string
+	doing  string
 	say    activities.Progress
 	byID   map[string]layer
 	spoken time.Time
@@ -56,8 +57,8 @@ type layer struct {
 	done         bool
 }
 
-func newLayers(image string, say activities.Progress) *layers {
-	return &layers{image: image, say: say, byID: map[string]layer{}}
+func newLayers(doing string, say activities.Progress) *layers {
+	return &layers{doing: doing, say: say, byID: map[string]layer{}}
 }
 
 func (l *layers) note(m jsonstream.Message) {
@@ -66,13 +67,13 @@ func (l *layers) note(m jsonstream.Message) {
 	}
 	seen := l.byID[m.ID]
 	switch m.Status {
-	case "Downloading":
+	case "Downloading", "Pushing":
 		if m.Progress != nil {
 			seen.bytes, seen.total = m.Progress.Current, m.Progress.Total
 		}
 	case "Download complete", "Verifying Checksum":
 		seen.bytes = seen.total
-	case "Pull complete", "Already exists":
+	case "Pull complete", "Already exists", "Pushed", "Layer already exists":
 		seen.bytes, seen.done = seen.total, true
 	}
 	l.byID[m.ID] = seen
@@ -93,7 +94,7 @@ func (l *layers) String() string {
 			done++
 		}
 	}
-	text := fmt.Sprintf("pulling %s: %d of %d layers", l.image, done, len(l.byID))
+	text := fmt.Sprintf("%s: %d of %d layers", l.doing, done, len(l.byID))
 	if sum.total > 0 {
 		text += fmt.Sprintf(", %s of %s", units.HumanSize(float64(sum.bytes)), units.HumanSize(float64(sum.total)))
 	}

@@ -11,7 +11,7 @@ import (
 	"windlass/activities"
 )
 
-// pullFault explains why an image cannot be pulled. The engine gives no usable
+// transferFault explains why an image cannot be pulled, or pushed. The engine gives no usable
 // status (20.10 answers 500 for nearly all of it), so that its text decides:
 //
 //   - Unauthorized: the registry wants other credentials, or any.
@@ -19,16 +19,20 @@ import (
 //     that name exists. A name that ends in .local or .invalid never is one.
 //   - Invalid: the registry's certificate is not trusted.
 //   - Unavailable: everything else, such as a refused connection or a timeout.
-func pullFault(ctx context.Context, named reference.Named, image activities.Image, secrets activities.Secrets, err error) error {
+func transferFault(ctx context.Context, verb string, named reference.Named, image activities.Image, secrets activities.Secrets, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("pull %s: %w", image.Reference, ctx.Err())
+		return fmt.Errorf("%s %s: %w", verb, image.Reference, ctx.Err())
 	}
 	domain := reference.Domain(named)
 	f := &activities.Fault{Field: image.Field}
 	text := secrets.Redact(engineMessage(err))
 	switch {
 	case client.IsErrConnectionFailed(err):
-		return engineFault(ctx, "", "pull "+image.Reference, err)
+		return engineFault(ctx, "", verb+" "+image.Reference, err)
+	case verb == "push" && unreachableName(domain):
+		f.Kind = activities.NotFound
+		f.Message = fmt.Sprintf("there is no registry %q to push %q to", domain, image.Reference)
+		f.Hint = "tag the image with the name of a registry"
 	case containsAny(text, "no such host") || unreachableName(domain):
 		f.Kind = activities.NotFound
 		f.Message = fmt.Sprintf("the engine has no image %q, and there is no registry %q to pull it from", image.Reference, domain)
@@ -55,7 +59,7 @@ func pullFault(ctx context.Context, named reference.Named, image activities.Imag
 		f.Hint = "make the registry's certificate known to the engine"
 	default:
 		f.Kind = activities.Unavailable
-		f.Message = fmt.Sprintf("pull %s from registry %s: %s", image.Reference, domain, text)
+		f.Message = fmt.Sprintf("%s %s: registry %s: %s", verb, image.Reference, domain, text)
 		f.Hint = "see whether the registry runs and can be reached from the engine's host"
 	}
 	return f
