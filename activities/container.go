@@ -44,12 +44,17 @@ type ContainerCondition struct {
 	Health plan.HealthState    `json:"health,omitempty"`
 	// StartedAt tells one run of the container from the next.
 	StartedAt time.Time `json:"startedAt,omitzero"`
+	// ExitCode is that of the last run, where the container does not run.
+	ExitCode *int `json:"exitCode,omitempty"`
 }
 
 // Same says that nothing has happened between the two.
 func (c ContainerCondition) Same(other ContainerCondition) bool {
 	return c.ID == other.ID && c.State == other.State && c.Health == other.Health && c.StartedAt.Equal(other.StartedAt)
 }
+
+// Exists says that there is a container.
+func (c ContainerCondition) Exists() bool { return c.ID != "" }
 
 // Up says that the container has processes: it runs or is paused.
 func (c ContainerCondition) Up() bool {

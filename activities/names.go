@@ -42,6 +42,10 @@ const (
 	NameWatchContainer  = "WatchContainer"
 )
 
+// WatchQueue is the task queue of activities that last as long as what they watch. They
+// have one of their own, so that they take no place from those that come to an end.
+const WatchQueue = "windlass-watch"
+
 // Revision points at the document of a revision.
 type Revision struct {
 	// Number counts the accepted versions of an Infrastructure from 1; 0 is the

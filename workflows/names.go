@@ -5,6 +5,7 @@ package workflows
 
 import (
 	"fmt"
+	"time"
 
 	"windlass/activities"
 	"windlass/plan/rollout"
@@ -18,6 +19,7 @@ const (
 	NameDeploy         = "Deploy"
 	NameDrift          = "Drift"
 	NameRollout        = "Rollout"
+	NameContainer      = "ContainerLifecycle"
 	SignalCommand      = "command"
 	SignalDrift        = "drift"
 	SignalDecision     = "decision"
@@ -39,6 +41,9 @@ func RolloutID(scope schemas.Scope, revision int, resource string) string {
 
 // DriftID is the workflow ID of a look for drift; the schedule adds its time.
 func DriftID(scope schemas.Scope) string { return InfrastructureID(scope) + "/drift" }
+
+// ContainerID is the workflow ID of the life cycle of a container.
+func ContainerID(scope schemas.Scope) string { return "container/" + scope.String() }
 
 // DriftInput is what a Drift workflow starts with.
 type DriftInput struct {
@@ -113,6 +118,32 @@ type RolloutInput struct {
 // RolloutOutput is what a rollout that succeeded leaves behind.
 type RolloutOutput struct {
 	Outputs schemas.Outputs `json:"outputs,omitempty"`
+}
+
+// ContainerInput is what a ContainerLifecycle workflow starts with and carries from run
+// to run.
+type ContainerInput struct {
+	Scope schemas.Scope `json:"scope"`
+	// Seen, Served and Queue are as in InfrastructureInput.
+	Seen   []string                   `json:"seen,omitempty"`
+	Served schemas.CommandReference   `json:"served,omitzero"`
+	Queue  []schemas.CommandReference `json:"queue,omitempty"`
+	// Revision declares the container; Number counts the commands that ran it, and 0 is
+	// none.
+	Revision activities.Revision     `json:"revision,omitzero"`
+	Policy   schemas.ContainerPolicy `json:"policy,omitzero"`
+	// Known is the container as it was found or left last.
+	Known activities.ContainerCondition `json:"known,omitzero"`
+	// Restarts counts in a row what the unhealthy policy did, and HealthySince is when
+	// the container became healthy last.
+	Restarts     int       `json:"restarts,omitempty"`
+	HealthySince time.Time `json:"healthySince,omitzero"`
+	// Due is when the unhealthy policy is to do something; zero is never.
+	Due time.Time `json:"due,omitzero"`
+	// Unwatched says that the container cannot be watched until somebody asks for something.
+	Unwatched bool `json:"unwatched,omitempty"`
+	// Told counts the events that were told.
+	Told int `json:"told,omitempty"`
 }
 
 // The types of the errors with which Deploy and Rollout workflows end, beside cancellation.

@@ -14,6 +14,8 @@ const (
 	// It is long since an image may be large and a database slow to start; the
 	// health check's own deadline ends what is hopeless much earlier.
 	operationTimeout = time.Hour
+	// watchTimeout is how long one attempt to watch lasts at most; the next goes on.
+	watchTimeout = 24 * time.Hour
 	// planTimeout bounds one observation of everything that an Infrastructure has.
 	planTimeout = 5 * time.Minute
 	// publishTimeout bounds one batch of status events. The activity does not
@@ -55,6 +57,18 @@ func orderOptions(ctx workflow.Context, summary string) workflow.Context {
 	policy := retries(2 * time.Second)
 	policy.MaximumAttempts = orderAttempts
 	return workflow.WithRetryPolicy(operationOptions(ctx, planTimeout, summary), *policy)
+}
+
+// watchOptions are those of an activity that returns when something has happened,
+// which may take for ever. Nobody waits for it to end once it is of no interest.
+func watchOptions(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithActivityOptions(ctx, workflow.ActivityOptions{
+		TaskQueue:           activities.WatchQueue,
+		StartToCloseTimeout: watchTimeout,
+		HeartbeatTimeout:    activities.HeartbeatTimeout,
+		RetryPolicy:         retries(30 * time.Second),
+		Summary:             summary,
+	})
 }
 
 // publishOptions are those of an activity that talks to the bus only. NATS may be

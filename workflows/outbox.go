@@ -23,7 +23,7 @@ func fitting(pending []schemas.Event) int {
 	weight := 0
 	for n, e := range pending {
 		weight++
-		if e.Resource != nil && e.Resource.Error != nil || e.Deployment != nil || e.Rollout != nil {
+		if e.Resource != nil && e.Resource.Error != nil || e.Deployment != nil || e.Rollout != nil || e.Container != nil {
 			weight += evidenceWeight
 		}
 		if n > 0 && weight > publishBatch {

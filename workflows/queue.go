@@ -83,10 +83,14 @@ func (i *infrastructure) supersede(ctx workflow.Context) {
 }
 
 func (i *infrastructure) tellSuperseded(ctx workflow.Context, command, by schemas.CommandReference) {
+	i.outbox.add(ctx, supersededEvent(command, by))
+}
+
+func supersededEvent(command, by schemas.CommandReference) schemas.Event {
 	e := commandEvent(command, schemas.StatusCommandSuperseded)
 	e.Source += "/superseded"
 	e.Command.SupersededBy = by.ID
-	i.outbox.add(ctx, e)
+	return e
 }
 
 // commandEvent is an event about a command itself.

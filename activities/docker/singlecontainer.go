@@ -246,6 +246,9 @@ func (r *replica) condition(c *container.InspectResponse, check *checkup) activi
 		ID: c.ID, Name: strings.TrimPrefix(c.Name, "/"), Image: c.Config.Image,
 		State: containerState(c.State, restartPolicy(c)), Health: plan.HealthNone, StartedAt: startedAt(c),
 	}
+	if now.State == plan.ContainerExited || now.State == plan.ContainerStopped {
+		now.ExitCode = &c.State.ExitCode
+	}
 	switch {
 	case r.workload.health == nil || !now.Up():
 	case check != nil:
