@@ -28,6 +28,7 @@ type queries struct {
 	records   *events.Records
 	revisions *events.Revisions
 	planner   *activities.Planner
+	effects   *activities.Activities
 	logger    *slog.Logger
 }
 
@@ -56,15 +57,17 @@ func (q *queries) serve(conn *nats.Conn) (micro.Service, error) {
 		subject string
 		answer  func(context.Context, []byte) (any, error)
 	}{
-		"list":      {schemas.QueryList, q.list},
-		"diff":      {schemas.QueryDiff, q.diff},
-		"drift":     {schemas.QueryDrift, q.drift},
-		"plan":      {schemas.QueryPlan, q.plan},
-		"revision":  {schemas.QueryRevision, q.revision},
-		"revisions": {schemas.QueryRevisions, q.allRevisions},
-		"scopes":    {schemas.QueryScopes, q.scopes},
-		"status":    {schemas.QueryStatus, q.status},
-		"version":   {schemas.QueryVersion, q.version},
+		"containers": {schemas.QueryContainers, q.containers},
+		"list":       {schemas.QueryList, q.list},
+		"logs":       {schemas.QueryLogs, q.logs},
+		"diff":       {schemas.QueryDiff, q.diff},
+		"drift":      {schemas.QueryDrift, q.drift},
+		"plan":       {schemas.QueryPlan, q.plan},
+		"revision":   {schemas.QueryRevision, q.revision},
+		"revisions":  {schemas.QueryRevisions, q.allRevisions},
+		"scopes":     {schemas.QueryScopes, q.scopes},
+		"status":     {schemas.QueryStatus, q.status},
+		"version":    {schemas.QueryVersion, q.version},
 	} {
 		// A slow engine must not hold up the next question.
 		handler := micro.HandlerFunc(func(request micro.Request) { go q.respond(request, endpoint.answer) })

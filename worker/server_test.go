@@ -56,7 +56,10 @@ func openDesk(t *testing.T, providers activities.Providers) *desk {
 	protections, err := events.OpenProtections(t.Context(), d.js)
 	require.NoError(t, err)
 	planner := &activities.Planner{Providers: providers, Protections: protections}
-	service, err := (&queries{records: d.records, revisions: d.revisions, planner: planner, logger: slog.New(slog.DiscardHandler)}).serve(d.conn)
+	vault, err := activities.NewVault(make([]byte, activities.MasterKeySize), "")
+	require.NoError(t, err)
+	effects := &activities.Activities{Planner: planner, Revisions: d.revisions, Vault: vault}
+	service, err := (&queries{records: d.records, revisions: d.revisions, planner: planner, effects: effects, logger: slog.New(slog.DiscardHandler)}).serve(d.conn)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, service.Stop()) })
 	return d

@@ -13,7 +13,7 @@ import (
 
 var _ events.Starter = (*starter)(nil)
 
-// starter hands commands to the Infrastructure workflow, which it starts when it
+// starter hands commands to the workflow of what they address, which it starts when it
 // is not running.
 type starter struct {
 	temporal client.Client
@@ -23,6 +23,9 @@ type starter struct {
 // Start implements events.Starter. A command that comes twice is signalled twice;
 // the workflow knows it by its key.
 func (s *starter) Start(ctx context.Context, command schemas.CommandReference) error {
+	if schemas.IsContainerCommand(command.Type) {
+		return s.startContainer(ctx, command)
+	}
 	record, err := s.records.Infrastructure(ctx, command.Scope)
 	if err != nil {
 		return err
@@ -43,5 +46,19 @@ func (s *starter) Start(ctx context.Context, command schemas.CommandReference) e
 	}
 	_, err = s.temporal.SignalWithStartWorkflow(ctx, id, workflows.SignalCommand, command, options,
 		workflows.NameInfrastructure, workflows.InfrastructureInput{Scope: command.Scope})
+	return err
+}
+
+func (s *starter) startContainer(ctx context.Context, command schemas.CommandReference) error {
+	id := workflows.ContainerID(command.Scope)
+	options := client.StartWorkflowOptions{
+		ID:                    id,
+		TaskQueue:             TaskQueue,
+		StaticSummary:         "Container " + command.Scope.String(),
+		StaticDetails:         "The life cycle of one container, from the first command that runs it to its removal.",
+		TypedSearchAttributes: temporal.NewSearchAttributes(workflows.AttributeEnvironment.ValueSet(command.Environment)),
+	}
+	_, err := s.temporal.SignalWithStartWorkflow(ctx, id, workflows.SignalCommand, command, options,
+		workflows.NameContainer, workflows.ContainerInput{Scope: command.Scope})
 	return err
 }

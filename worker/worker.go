@@ -26,6 +26,9 @@ const (
 	// stopTimeout is how long running activities have to come to an end when the
 	// worker stops; what does not is taken up again by the next worker.
 	stopTimeout = 5 * time.Second
+	// watchParallelism is how many containers one worker watches. Each costs it a
+	// goroutine and a connection to its engine.
+	watchParallelism = 10_000
 )
 
 // Run runs a worker until the context ends, and returns nil then. An error says
@@ -90,6 +93,7 @@ type runner struct {
 	config  Config
 	conn    *nats.Conn
 	worker  sdk.Worker
+	watcher sdk.Worker
 	trigger *events.Trigger
 	queries *queries
 	fatal   chan error
@@ -119,7 +123,7 @@ func assemble(ctx context.Context, c Config, conn *nats.Conn, temporal client.Cl
 	}
 	publisher := events.NewPublisher(js, records)
 	planner := &activities.Planner{Providers: providers, Protections: protections}
-	r := &runner{config: c, conn: conn, fatal: make(chan error, 1)}
+	r := &runner{config: c, conn: conn, fatal: make(chan error, 2)}
 	r.worker = sdk.New(temporal, TaskQueue, sdk.Options{
 		WorkerStopTimeout:                stopTimeout,
 		MaxHeartbeatThrottleInterval:     activities.HeartbeatInterval,
@@ -130,13 +134,22 @@ func assemble(ctx context.Context, c Config, conn *nats.Conn, temporal client.Cl
 	r.worker.RegisterWorkflowWithOptions(workflows.Deploy, workflow.RegisterOptions{Name: workflows.NameDeploy})
 	r.worker.RegisterWorkflowWithOptions(workflows.Drift, workflow.RegisterOptions{Name: workflows.NameDrift})
 	r.worker.RegisterWorkflowWithOptions(workflows.Rollout, workflow.RegisterOptions{Name: workflows.NameRollout})
-	(&activities.Activities{
+	r.worker.RegisterWorkflowWithOptions(workflows.ContainerLifecycle, workflow.RegisterOptions{Name: workflows.NameContainer})
+	effects := &activities.Activities{
 		Planner: planner, Records: records, Revisions: revisions, Publisher: publisher, JetStream: js, Vault: vault, Logger: c.Logger,
 		Watches: &watches{temporal: temporal}, Approvals: c.Approvals,
-	}).Register(r.worker)
+	}
+	effects.Register(r.worker)
+	r.watcher = sdk.New(temporal, activities.WatchQueue, sdk.Options{
+		DisableWorkflowWorker: true, MaxConcurrentActivityExecutionSize: watchParallelism,
+		MaxHeartbeatThrottleInterval:     activities.HeartbeatInterval,
+		DefaultHeartbeatThrottleInterval: activities.HeartbeatInterval,
+		OnFatalError:                     func(err error) { r.fatal <- err },
+	})
+	effects.RegisterWatches(r.watcher)
 	starter := &starter{temporal: temporal, records: records}
 	r.trigger = events.NewTrigger(js, publisher, revisions, starter, c.Logger)
-	r.queries = &queries{records: records, revisions: revisions, planner: planner, logger: c.Logger}
+	r.queries = &queries{records: records, revisions: revisions, planner: planner, effects: effects, logger: c.Logger}
 	return r, nil
 }
 
@@ -147,6 +160,10 @@ func (r *runner) run(ctx context.Context) error {
 		return fmt.Errorf("start the Temporal worker: %w", err)
 	}
 	defer r.worker.Stop()
+	if err := r.watcher.Start(); err != nil {
+		return fmt.Errorf("start the Temporal worker of watches: %w", err)
+	}
+	defer r.watcher.Stop()
 	service, err := r.queries.serve(r.conn)
 	if err != nil {
 		return err
