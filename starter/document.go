@@ -18,6 +18,8 @@ type document struct {
 	*source
 	parameters map[string]any
 	parsed     *schemas.Infrastructure
+	// container is what a Container declares; parsed is nil then.
+	container *schemas.Container
 }
 
 // parameterFlags are the flags that give the parameters of a Template.
@@ -77,24 +79,37 @@ func readValues(path string) (map[string]any, error) {
 	return values, nil
 }
 
-// read reads and checks the document; "-" is stdin. Faults go to stderr, one a
-// line, and to the JSON lines.
-func (a *app) read(path string, flags parameterFlags) (*document, error) {
-	d := &document{}
-	var err error
-	if d.parameters, err = flags.values(); err != nil {
-		return nil, err
-	}
-	name := path
-	var text []byte
+// readText reads a file, or stdin for "-", and returns the name to call it by.
+func (a *app) readText(path string) (name string, text []byte, err error) {
 	if path == "-" {
 		name = "stdin"
 		text, err = io.ReadAll(a.stdin)
 	} else {
+		name = path
 		text, err = os.ReadFile(path)
 	}
 	if err != nil {
-		return nil, exitf(ExitUsage, "%w", err)
+		return "", nil, exitf(ExitUsage, "%w", err)
+	}
+	return name, text, nil
+}
+
+// read reads and checks the document; "-" is stdin. Faults go to stderr, one a
+// line, and to the JSON lines.
+func (a *app) read(path string, flags parameterFlags) (*document, error) {
+	name, text, err := a.readText(path)
+	if err != nil {
+		return nil, err
+	}
+	return a.check(name, path, text, flags)
+}
+
+// check is read of a text that was read already.
+func (a *app) check(name, path string, text []byte, flags parameterFlags) (*document, error) {
+	d := &document{}
+	var err error
+	if d.parameters, err = flags.values(); err != nil {
+		return nil, err
 	}
 	var wrong *sourceFaults
 	d.source, err = newSource(name, path, text)

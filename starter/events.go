@@ -204,7 +204,7 @@ func expandType(text string) ([]string, error) {
 
 // shortTypes are the nouns and the short forms of all types.
 func shortTypes() []string {
-	names := []string{"command", "deployment", "resource"}
+	names := []string{"command", "deployment", "resource", "rollout", "container"}
 	for _, t := range schemas.StatusTypes {
 		names = append(names, schemas.ShortType(t))
 	}

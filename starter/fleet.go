@@ -32,6 +32,9 @@ func (f *fleet) tree(scope schemas.Scope, began time.Time) *tree {
 }
 
 func (f *fleet) apply(e schemas.Event) {
+	if e.Container != nil || e.Command != nil && schemas.IsContainerCommand(e.Command.CommandType) {
+		return // a single container is no Infrastructure
+	}
 	if scope, ok := e.Scope(); ok {
 		f.tree(scope, e.Time).apply(e)
 	}

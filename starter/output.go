@@ -77,6 +77,7 @@ type result struct {
 	CommandID      string `json:"commandId,omitempty"`
 	Environment    string `json:"environment,omitempty"`
 	Infrastructure string `json:"infrastructure,omitempty"`
+	Container      string `json:"container,omitempty"`
 	Revision       int    `json:"revision,omitempty"`
 	// Seconds is how long the command waited.
 	Seconds float64 `json:"seconds,omitempty"`

@@ -20,6 +20,8 @@ func plainLine(e schemas.Event) string {
 		words = append(words, e.Deployment.Scope.String(), "deployment", state+detail(deploymentDetail(e)))
 	case e.Rollout != nil:
 		words = append(words, e.Rollout.Scope.String(), e.Rollout.Resource, "rollout "+state+detail(rolloutWords(*e.Rollout)))
+	case e.Container != nil:
+		words = append(words, e.Container.Scope().String(), "container", state+detail(containerDetail(*e.Container)))
 	case e.Command != nil:
 		words = append(words, e.Command.Scope.String(), "command", state+detail(commandDetail(*e.Command)))
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/spf13/cobra"
 
 	"windlass/schemas"
@@ -29,6 +30,18 @@ func parseScope(text string) (schemas.Scope, error) {
 // completeScope offers the Infrastructures that a worker knows; when nothing
 // answers it offers none.
 func (a *app) completeScope(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	return a.complete(cmd, args, func(ctx context.Context, conn *nats.Conn) ([]string, error) {
+		answer, _, err := ask[schemas.ListAnswer](ctx, a, conn, schemas.QueryList, schemas.ListRequest{}, completionTimeout)
+		names := make([]string, len(answer.Infrastructures))
+		for n, i := range answer.Infrastructures {
+			names[n] = i.Scope.String() + "\t" + infrastructureWords(i.State)
+		}
+		return names, err
+	})
+}
+
+// complete offers names for the first argument; when nothing answers it offers none.
+func (a *app) complete(cmd *cobra.Command, args []string, names func(context.Context, *nats.Conn) ([]string, error)) ([]string, cobra.ShellCompDirective) {
 	if len(args) > 0 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
@@ -41,13 +54,9 @@ func (a *app) completeScope(cmd *cobra.Command, args []string, _ string) ([]stri
 	if ctx == nil {
 		ctx = context.Background()
 	}
-	answer, _, err := ask[schemas.ListAnswer](ctx, a, conn, schemas.QueryList, schemas.ListRequest{}, completionTimeout)
+	found, err := names(ctx, conn)
 	if err != nil {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
-	names := make([]string, len(answer.Infrastructures))
-	for n, i := range answer.Infrastructures {
-		names[n] = i.Scope.String() + "\t" + infrastructureWords(i.State)
-	}
-	return names, cobra.ShellCompDirectiveNoFileComp
+	return found, cobra.ShellCompDirectiveNoFileComp
 }

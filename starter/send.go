@@ -66,19 +66,27 @@ func (s *sending) acknowledge() {
 		s.app.note("command %s was sent before; it takes effect once", s.command.ID())
 	}
 	if s.app.json != nil {
+		infrastructure, container := s.scope.Infrastructure, ""
+		if schemas.IsContainerCommand(s.command.Type()) {
+			infrastructure, container = "", s.scope.Infrastructure
+		}
 		s.app.json.write(struct {
 			CommandID      string `json:"commandId"`
 			Environment    string `json:"environment"`
-			Infrastructure string `json:"infrastructure"`
+			Infrastructure string `json:"infrastructure,omitempty"`
+			Container      string `json:"container,omitempty"`
 			Sequence       uint64 `json:"sequence"`
 			Duplicate      bool   `json:"duplicate"`
-		}{s.command.ID(), s.scope.Environment, s.scope.Infrastructure, s.receipt.Sequence, s.receipt.Duplicate})
+		}{s.command.ID(), s.scope.Environment, infrastructure, container, s.receipt.Sequence, s.receipt.Duplicate})
 	}
 }
 
 // followHint says how to see what becomes of the command.
 func (s *sending) followHint() string {
 	hint := "windlass watch " + s.scope.String()
+	if schemas.IsContainerCommand(s.command.Type()) {
+		hint = "windlass events --follow " + s.scope.String()
+	}
 	if s.app.url != defaultURL() {
 		hint += " --nats " + s.app.address()
 	}
@@ -118,6 +126,9 @@ func (s *sending) execute(ctx context.Context, w waitFlags, again bool) error {
 		return interruption(err)
 	}
 	s.acknowledge()
+	if schemas.IsContainerCommand(s.command.Type()) {
+		return s.waitContainer(ctx, follower)
+	}
 	return s.wait(ctx, follower)
 }
 

@@ -8,7 +8,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/docker/go-units"
 	"github.com/spf13/cobra"
 
 	"windlass/schemas"
@@ -119,17 +118,7 @@ func replicaTable(replicas []schemas.ReplicaStatus, now time.Time) table {
 	var t table
 	t.head("REPLICA", "STATE", "HEALTH", "AGE", "RESTARTS", "CPU", "MEMORY", "NET IN", "NET OUT")
 	for _, r := range replicas {
-		state := r.State
-		if r.ExitCode != nil {
-			state += fmt.Sprintf(" (%d)", *r.ExitCode)
-		}
-		memory := units.BytesSize(float64(r.MemoryBytes))
-		if r.MemoryLimitBytes > 0 {
-			memory += " of " + units.BytesSize(float64(r.MemoryLimitBytes))
-		}
-		t.row(cell(r.Name), cell(state), healthCell(r.Health), cell(age(r.StartedAt, now)), cell(fmt.Sprint(r.Restarts)),
-			cell(fmt.Sprintf("%.2f", r.CPU)), cell(memory),
-			cell(units.HumanSize(float64(r.NetworkInBytes))), cell(units.HumanSize(float64(r.NetworkOutBytes))))
+		t.row(append([]span{cell(r.Name)}, usageCells(r, now)...)...)
 	}
 	return t
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 
 	"github.com/spf13/cobra"
+
+	"windlass/schemas"
 )
 
 func newValidate(a *app) *cobra.Command {
@@ -18,7 +20,14 @@ wrong as FILE:LINE:COLUMN: field: reason. FILE "-" is stdin. Asks nothing of NAT
 	}
 	flags.register(cmd)
 	cmd.RunE = a.run(func(_ context.Context, args []string) error {
-		d, err := a.read(args[0], flags)
+		name, text, err := a.readText(args[0])
+		if err != nil {
+			return err
+		}
+		if kindOf(text) == schemas.KindContainer {
+			return a.validateContainer(&source{name: name, path: args[0], text: text})
+		}
+		d, err := a.check(name, args[0], text, flags)
 		if err != nil {
 			return err
 		}
@@ -37,4 +46,34 @@ wrong as FILE:LINE:COLUMN: field: reason. FILE "-" is stdin. Asks nothing of NAT
 		return nil
 	})
 	return cmd
+}
+
+// kindOf is the kind that a document says it is of; empty where it says none.
+func kindOf(text []byte) string {
+	tree, err := schemas.ParseTree(text)
+	if err != nil {
+		return ""
+	}
+	object, _ := tree.Value.(map[string]any)
+	kind, _ := object["kind"].(string)
+	return kind
+}
+
+func (a *app) validateContainer(s *source) error {
+	d, err := a.checkContainer(s)
+	if err != nil {
+		return err
+	}
+	scope := schemas.ContainerScope(d.container.Spec.Environment, d.container.Metadata.Name)
+	if a.json == nil {
+		fmt.Fprintf(a.stdout, "%s: valid: container %s\n", d.name, scope)
+		return nil
+	}
+	a.json.write(struct {
+		File        string `json:"file"`
+		Valid       bool   `json:"valid"`
+		Environment string `json:"environment"`
+		Container   string `json:"container"`
+	}{d.name, true, scope.Environment, scope.Infrastructure})
+	return nil
 }
