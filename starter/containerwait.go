@@ -3,6 +3,7 @@ package starter
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"windlass/events"
@@ -97,19 +98,17 @@ func (s *sending) upEnd(e schemas.Event) (last bool, err error) {
 
 // containerDetail says what a container event tells beyond its type.
 func containerDetail(c schemas.ContainerStatus) string {
-	text := c.Cause
-	if c.ExitCode != nil {
-		text = join(text, fmt.Sprintf("exit code %d", *c.ExitCode))
+	var parts []string
+	if c.Cause != "" {
+		parts = append(parts, c.Cause)
 	}
-	if c.Error != nil {
-		text = join(text, failureSentence(*c.Error))
+	switch {
+	case c.Error != nil && c.ExitCode != nil:
+		parts = append(parts, c.Error.Message) // which names the code
+	case c.Error != nil:
+		parts = append(parts, failureSentence(*c.Error))
+	case c.ExitCode != nil:
+		parts = append(parts, fmt.Sprintf("exit code %d", *c.ExitCode))
 	}
-	return text
-}
-
-func join(a, b string) string {
-	if a == "" {
-		return b
-	}
-	return a + ", " + b
+	return strings.Join(parts, ", ")
 }

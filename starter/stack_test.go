@@ -69,6 +69,11 @@ type fakeWorker struct {
 	statuses  map[schemas.Scope]schemas.StatusAnswer
 	plans     schemas.PlanAnswer
 	revisions schemas.RevisionsAnswer
+	// containers answers questions for containers; asked is the newest of them.
+	containers schemas.ContainersAnswer
+	asked      schemas.ContainersRequest
+	// logs answers questions for logs by what was asked.
+	logs func(schemas.LogsRequest) schemas.LogsAnswer
 }
 
 // startStack runs NATS with the streams of Windlass, and no worker.
@@ -102,6 +107,7 @@ func workOn(t *testing.T, url string, react func(event.Event) []schemas.Event) *
 		schemas.QueryVersion: w.answerVersion, schemas.QueryList: w.answerList, schemas.QueryStatus: w.answerStatus,
 		schemas.QueryPlan: w.answerPlan, schemas.QueryDiff: w.answerPlan,
 		schemas.QueryRevisions: w.answerRevisions, schemas.QueryRevision: w.answerRevision,
+		schemas.QueryContainers: w.answerContainers, schemas.QueryLogs: w.answerLogs,
 	} {
 		require.NoError(t, service.AddEndpoint(nats.NewInbox()[7:], answer, micro.WithEndpointSubject(subject)))
 	}
@@ -164,6 +170,20 @@ func (w *fakeWorker) answerRevision(r micro.Request) {
 		Record:  schemas.RevisionRecord{Scope: request.Scope, Revision: request.Revision},
 		Request: schemas.DeploymentRequested{Document: text, Parameters: map[string]any{"revision": request.Revision}},
 	})
+}
+
+func (w *fakeWorker) answerContainers(r micro.Request) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.asked = schemas.ContainersRequest{}
+	_ = json.Unmarshal(r.Data(), &w.asked)
+	_ = r.RespondJSON(w.containers)
+}
+
+func (w *fakeWorker) answerLogs(r micro.Request) {
+	var request schemas.LogsRequest
+	_ = json.Unmarshal(r.Data(), &request)
+	_ = r.RespondJSON(w.logs(request))
 }
 
 func (w *fakeWorker) answerStatus(r micro.Request) {
