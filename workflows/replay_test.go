@@ -26,6 +26,7 @@ func TestOldHistoriesReplayOnNewCode(t *testing.T) {
 			replayer.RegisterWorkflowWithOptions(Infrastructure, workflow.RegisterOptions{Name: NameInfrastructure})
 			replayer.RegisterWorkflowWithOptions(Deploy, workflow.RegisterOptions{Name: NameDeploy})
 			replayer.RegisterWorkflowWithOptions(Rollout, workflow.RegisterOptions{Name: NameRollout})
+			replayer.RegisterWorkflowWithOptions(ContainerLifecycle, workflow.RegisterOptions{Name: NameContainer})
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(log.NewStructuredLogger(slog.New(slog.DiscardHandler)), file))
 		})
 	}
@@ -33,7 +34,7 @@ func TestOldHistoriesReplayOnNewCode(t *testing.T) {
 		require.True(t, found[scenario+"-infrastructure"], "%s is not recorded", scenario)
 		require.True(t, found[scenario+"-rev-1"], "%s is not recorded", scenario)
 	}
-	for _, rollout := range []string{"rolled-rev-2-web", "returned-rev-2-web"} {
-		require.True(t, found[rollout], "%s is not recorded", rollout)
+	for _, other := range []string{"rolled-rev-2-web", "returned-rev-2-web", "contained"} {
+		require.True(t, found[other], "%s is not recorded", other)
 	}
 }

@@ -41,7 +41,11 @@ func TestRecord(t *testing.T) {
 					files[file+"-web"] = c.ended(rollout)
 				}
 			}
-			files[name+"-infrastructure"] = c.idle(workflows.InfrastructureID(c.scope), revisions)
+			if revisions == 0 {
+				files[name] = c.ended(workflows.ContainerID(c.scope))
+			} else {
+				files[name+"-infrastructure"] = c.idle(workflows.InfrastructureID(c.scope), revisions)
+			}
 			for file, events := range files {
 				replay(t, c, events)
 				if *record {
@@ -100,6 +104,7 @@ func replay(t *testing.T, c *scene, whole *history.History) {
 	replayer.RegisterWorkflowWithOptions(workflows.Infrastructure, workflow.RegisterOptions{Name: workflows.NameInfrastructure})
 	replayer.RegisterWorkflowWithOptions(workflows.Deploy, workflow.RegisterOptions{Name: workflows.NameDeploy})
 	replayer.RegisterWorkflowWithOptions(workflows.Rollout, workflow.RegisterOptions{Name: workflows.NameRollout})
+	replayer.RegisterWorkflowWithOptions(workflows.ContainerLifecycle, workflow.RegisterOptions{Name: workflows.NameContainer})
 	require.NoError(t, replayer.ReplayWorkflowHistory(c.logger, whole))
 }
 

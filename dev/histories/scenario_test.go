@@ -9,8 +9,8 @@ import (
 	"windlass/workflows"
 )
 
-// scenario plays on a scene, and returns how many revisions it made. What it
-// started has told its end by then.
+// scenario plays on a scene, and returns how many revisions it made: none where it is
+// about a single container. What it started has told its end by then.
 type scenario func(c *scene) (revisions int)
 
 // scenarios are those that the replay test expects, by the name of their files.
@@ -29,6 +29,7 @@ var scenarios = map[string]scenario{
 	"orders":            orders,
 	"rolled":            rolled,
 	"returned":          returned,
+	"contained":         contained,
 }
 
 const base = `    - {name: backend, type: Network}
@@ -205,4 +206,49 @@ func returned(c *scene) int {
 	c.await(schemas.StatusRolloutRolledBack, "web")
 	c.await(schemas.StatusDeploymentRolledBack, "")
 	return 2
+}
+
+func contained(c *scene) int {
+	order := func(eventType string) {
+		c.send(c.command(eventType, schemas.ContainerRequested{Environment: c.scope.Environment, Container: c.scope.Infrastructure}))
+	}
+	run := func(policy, environment string) {
+		c.send(c.command(schemas.CommandContainerRun, map[string]any{"document": fmt.Sprintf(`apiVersion: windlass/v1
+kind: Container
+metadata: {name: %s}
+spec:
+  environment: %s
+  unhealthyPolicy: %s
+  properties:
+    image: windlass.local/fixture:1
+    stopGracePeriod: 1s
+    restartPolicy: Never
+    health: {http: {path: /healthz, port: 8080}, interval: 100ms, startPeriod: 1s}
+    environment: {%s}
+`, c.scope.Infrastructure, c.scope.Environment, policy, environment)}))
+	}
+	run("none", "")
+	c.await(schemas.StatusContainerHealthy, "")
+	order(schemas.CommandContainerPause)
+	c.await(schemas.StatusContainerPaused, "")
+	order(schemas.CommandContainerPause)
+	order(schemas.CommandContainerResume)
+	c.await(schemas.StatusContainerHealthy, "")
+	order(schemas.CommandContainerRestart)
+	c.await(schemas.StatusContainerHealthy, "")
+	run("replace", `FIXTURE_NEVER_HEALTHY: "true"`)
+	c.await(schemas.StatusContainerRemoved, "")
+	c.await(schemas.StatusContainerUnhealthy, "")
+	run("stop", `FIXTURE_NEVER_HEALTHY: "true"`)
+	c.await(schemas.StatusContainerStopped, "")
+	run("restart", `FIXTURE_EXIT_AFTER: "2s", FIXTURE_EXIT_CODE: "3"`)
+	c.await(schemas.StatusContainerExited, "")
+	removeContainers(c.t, c.scope.Environment)
+	c.await(schemas.StatusContainerRemoved, "")
+	c.await(schemas.StatusContainerStarted, "")
+	order(schemas.CommandContainerStop)
+	c.await(schemas.StatusContainerStopped, "")
+	order(schemas.CommandContainerRemove)
+	c.await(schemas.StatusContainerRemoved, "")
+	return 0
 }

@@ -44,6 +44,8 @@ const (
 	storyRollout = "rollout"
 	// storyReturn moves them to a version that gets unhealthy, and back.
 	storyReturn = "return"
+	// storyContainer runs a single container, and looks after it.
+	storyContainer = "container"
 )
 
 func (s step) String() string {
@@ -130,6 +132,7 @@ func (w *world) unharmed(t *testing.T) []step {
 		{storyLife, "engine", []moment{afterCall}},
 		{storyRollout, "engine", []moment{afterCall}},
 		{storyRollback, "engine", []moment{afterCall}},
+		{storyContainer, "engine", []moment{afterCall}},
 		{storyReplace, "engine", []moment{afterCall}},
 		{storyDatabase, "engine", []moment{beforeCall, afterCall}},
 		{storyDeploy, "engine", []moment{beforeCall}},
@@ -159,6 +162,9 @@ func (w *world) walk(t *testing.T, s step, after func()) (reached bool) {
 	t.Helper()
 	began := time.Now()
 	t.Cleanup(func() { showLogs(t, w.dir, began) })
+	if s.story == storyContainer {
+		return w.walkContainer(t, s, after)
+	}
 	environment := newEnvironment(t)
 	scope := scopeOf(environment)
 	var told []string
