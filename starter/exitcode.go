@@ -33,17 +33,17 @@ var exitCodes = []struct {
 	word    string
 	meaning string
 }{
-	{ExitDone, "succeeded", "Done. With --wait: the deployment succeeded. Without: NATS acknowledged the command."},
+	{ExitDone, "succeeded", "Done. With --wait: the deployment succeeded, the container is as asked for. Without: NATS acknowledged the command."},
 	{ExitInternal, "error", "A fault inside the command itself."},
 	{ExitUsage, "usage", "The command line is wrong, or a file that it names cannot be read."},
 	{ExitRejected, "rejected", "The document or the command is invalid; nothing was changed."},
-	{ExitFailed, "failed", "The deployment failed, and what it reached was kept."},
+	{ExitFailed, "failed", "The deployment failed, and what it reached was kept; or a container failed."},
 	{ExitRolledBack, "rolledback", "The deployment failed and was rolled back."},
 	{ExitTimedOut, "timedout", "--timeout passed while waiting; the deployment goes on."},
 	{ExitCancelled, "cancelled", "The deployment was cancelled."},
 	{ExitUnreachable, "unreachable", "NATS cannot be reached, or no worker answers a question."},
-	{ExitNotFound, "notfound", "No Infrastructure of that name is known."},
-	{ExitSuperseded, "superseded", "A newer command made this one needless before it began."},
+	{ExitNotFound, "notfound", "Nothing of that name is known."},
+	{ExitSuperseded, "superseded", "A newer command made this one needless before it was done."},
 	{ExitInterrupted, "interrupted", "Ctrl-C while waiting; the deployment goes on."},
 }
 

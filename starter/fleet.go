@@ -32,12 +32,18 @@ func (f *fleet) tree(scope schemas.Scope, began time.Time) *tree {
 }
 
 func (f *fleet) apply(e schemas.Event) {
-	if e.Container != nil || e.Command != nil && schemas.IsContainerCommand(e.Command.CommandType) {
-		return // a single container is no Infrastructure
+	if aboutContainer(e) {
+		return
 	}
 	if scope, ok := e.Scope(); ok {
 		f.tree(scope, e.Time).apply(e)
 	}
+}
+
+// aboutContainer says whether an event is about a single container, which is no
+// Infrastructure, though it may be named like one.
+func aboutContainer(e schemas.Event) bool {
+	return e.Container != nil || e.Command != nil && schemas.IsContainerCommand(e.Command.CommandType)
 }
 
 func (f *fleet) failuresOf(e schemas.Event) []schemas.Failure {

@@ -79,6 +79,9 @@ func (t *tree) seed(answer schemas.StatusAnswer) {
 
 // apply takes in the next status event of the Infrastructure.
 func (t *tree) apply(e schemas.Event) {
+	if aboutContainer(e) {
+		return
+	}
 	if e.Time.Before(t.began) && t.ended.IsZero() {
 		t.began = e.Time // the command was sent before, by somebody else
 	}

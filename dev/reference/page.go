@@ -26,7 +26,8 @@ func newPage() (string, error) {
 # Fields of documents
 
 Every field of a document, made from its
-[JSON Schema](../../schemas/infrastructure.schema.json). [Documents](documents.md) says
+[JSON Schema](../../schemas/infrastructure.schema.json), and of the document of a
+[single container](#the-document-of-a-container). [Documents](documents.md) says
 how they work together. ` + "`[]`" + ` stands for each entry of a list, and NAME for names of one's own.
 `)
 	p.section("The document", &root, nil)
@@ -40,6 +41,11 @@ how they work together. ` + "`[]`" + ` stands for each entry of a list, and NAME
 		}
 		p.section(kind, p.defs[kind], schemas.OutputNames[schemas.ResourceType(kind)])
 	}
+	var container schema
+	if err := json.Unmarshal(schemas.ContainerSchema, &container); err != nil {
+		return "", fmt.Errorf("read the schema of containers: %w", err)
+	}
+	p.section("The document of a container", &container, nil)
 	return p.String(), nil
 }
 
@@ -70,6 +76,7 @@ func (p *page) rows(prefix string, s *schema) {
 		}
 		fmt.Fprintf(p, "| `%s` | %s | %s | %s |\n", field, cell(p.value(one.schema)), cell(given), cell(one.schema.Description))
 		switch {
+		case strings.HasSuffix(one.schema.Ref, "/Compute"): // it has a section of its own
 		case len(definition.Properties) > 0:
 			p.rows(field+".", definition)
 		case definition.Items != nil && definition.Items.Ref == "":

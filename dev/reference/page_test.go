@@ -33,6 +33,9 @@ func TestEveryFieldSaysWhatItMeans(t *testing.T) {
 		}
 	}
 	look("", &root)
+	var container schema
+	require.NoError(t, json.Unmarshal(schemas.ContainerSchema, &container))
+	look("", &container)
 	for name, definition := range root.Defs {
 		look(name+".", definition)
 	}

@@ -72,5 +72,6 @@ func (s *schema) definition(defs map[string]*schema) *schema {
 	if s.Ref == "" {
 		return s
 	}
-	return defs[strings.TrimPrefix(s.Ref, "#/$defs/")]
+	_, name, _ := strings.Cut(s.Ref, "#/$defs/") // of this schema, or of that of documents
+	return defs[name]
 }
