@@ -204,7 +204,7 @@ func TestWhatBecomesOfAContainerByItselfIsTold(t *testing.T) {
 }
 
 func TestTheUnhealthyPolicyActs(t *testing.T) {
-	const cause, gone = ": it was unhealthy", ": it was removed by something else"
+	const cause, gone = ": it was unhealthy", ": it was gone"
 	for name, c := range map[string]struct {
 		policy schemas.UnhealthyPolicy
 		what   any
@@ -280,6 +280,39 @@ func TestTheSecondRestartInARowWaits(t *testing.T) {
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &after))
 	require.Zero(t, after.Restarts)
 	require.Equal(t, healthy.last(t, schemas.StatusContainerUnhealthy).Time, after.Due.UTC())
+}
+
+func TestAPolicyThatCouldNotActTriesAgain(t *testing.T) {
+	for _, policy := range []schemas.UnhealthyPolicy{schemas.UnhealthyRestart, schemas.UnhealthyReplace, schemas.UnhealthyStop} {
+		t.Run(string(policy), func(t *testing.T) {
+			e := newEngine(t, turns(plan.HealthUnhealthy), historyEnds{})
+			broken := map[schemas.UnhealthyPolicy]string{
+				schemas.UnhealthyRestart: activities.NameStartContainer, schemas.UnhealthyReplace: activities.NameCreateContainer, schemas.UnhealthyStop: activities.NameStopContainer,
+			}[policy]
+			calls := 0
+			e.during[broken] = func(context.Context) error {
+				if calls++; calls == 1 && policy != schemas.UnhealthyStop {
+					return nil // that of the command
+				}
+				e.SetCurrentHistoryLength(longHistory + 1)
+				return fault(activities.Conflict, "users", "the port is taken")
+			}
+			in := e.carried(t, runCommand(1, policy))
+			failed := e.last(t, schemas.StatusContainerFailed)
+			require.Equal(t, "the port is taken", failed.Container.Error.Message)
+			require.Equal(t, time.Second, in.Due.Sub(failed.Time))
+		})
+	}
+}
+
+// A run that has ended takes what was wrong with it along.
+func TestARestartByTheEngineIsEnough(t *testing.T) {
+	e := newEngine(t, turns(plan.HealthUnhealthy), turns(plan.HealthUnhealthy), ends(plan.ContainerRunning, 3), historyEnds{})
+	in := e.carried(t, runCommand(1, schemas.UnhealthyRestart))
+	require.Equal(t, 1, in.Restarts)
+	require.Zero(t, in.Due)
+	moves := e.moves()
+	require.Equal(t, []string{"exited", "started: the engine restarted it"}, moves[len(moves)-2:])
 }
 
 func TestALongLifeGoesOnInANewRun(t *testing.T) {

@@ -25,6 +25,7 @@ func (l *lifecycle) noticed(ctx workflow.Context, out activities.ContainerOutput
 	}
 	ended := known.Ended(now)
 	if ended {
+		l.Due = zeroTime // what was wrong with that run is over
 		l.tell(ctx, schemas.StatusContainerExited, telling{exitCode: out.ExitCode, failure: out.Failure})
 	}
 	switch {

@@ -37,14 +37,15 @@ func (l *lifecycle) heal(ctx workflow.Context) {
 	var err error
 	breaker := l.work(ctx, "heal", func(ctx workflow.Context) { err = l.act(ctx) })
 	if err != nil && breaker.ID == "" {
-		l.fail(ctx, "the unhealthy policy could not act", err)
+		l.fail(ctx, "the unhealthy policy could not act, and tries again", err)
+		l.Due = workflow.Now(ctx).Add(l.Policy.RestartBackoff.Delay(max(1, l.Restarts)))
 	}
 }
 
 func (l *lifecycle) act(ctx workflow.Context) error {
 	cause := "it was unhealthy"
 	if !l.Known.Exists() {
-		cause = "it was removed " + byStranger
+		cause = "it was gone"
 	}
 	if l.Policy.UnhealthyPolicy == schemas.UnhealthyStop {
 		return l.stop(ctx, cause)
