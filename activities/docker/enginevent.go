@@ -10,6 +10,9 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/api/types/events"
 	"github.com/moby/moby/client"
+
+	"windlass/activities"
+	"windlass/plan"
 )
 
 // lastExitCode is the exit code of a container's last end. A container that was
@@ -62,10 +65,10 @@ var stirring = []events.Action{
 	events.ActionUnPause, events.ActionDestroy, events.ActionRename, events.ActionHealthStatus,
 }
 
-// follow returns a channel that has something whenever the engine has told of the
-// container of that name. A stream that breaks is taken up again, and counts as
-// something told: nobody knows what it would have been.
-func (p *Provider) follow(ctx context.Context, name string) <-chan struct{} {
+// follow returns a channel that has something whenever the engine has told of a container
+// of the resource. A stream that breaks is taken up again, and counts as something told:
+// nobody knows what it would have been.
+func (p *Provider) follow(ctx context.Context, t plan.Target) <-chan struct{} {
 	stirred := make(chan struct{}, 1)
 	stir := func() {
 		select {
@@ -73,9 +76,9 @@ func (p *Provider) follow(ctx context.Context, name string) <-chan struct{} {
 		default: // one that waits is enough
 		}
 	}
-	filters := client.Filters{}
+	identity := activities.IdentityLabels(t)
+	filters := labelFilter(identity)
 	filters.Add("type", string(events.ContainerEventType))
-	filters.Add("container", name)
 	for _, action := range stirring {
 		filters.Add("event", string(action))
 	}
@@ -83,10 +86,12 @@ func (p *Provider) follow(ctx context.Context, name string) <-chan struct{} {
 	go func() {
 		for {
 			select {
-			case <-stream.Messages:
-				stir()
+			case e := <-stream.Messages:
+				if carries(e.Actor.Attributes, identity) {
+					stir()
+				}
 			case <-stream.Err:
-				if pause(ctx, stateInterval, name) != nil {
+				if pause(ctx, stateInterval, t.Resource) != nil {
 					return
 				}
 				stream = p.engine.Events(ctx, client.EventsListOptions{Filters: filters})

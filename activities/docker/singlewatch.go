@@ -28,7 +28,7 @@ func (p *Provider) WatchContainer(ctx context.Context, declared plan.Desired, kn
 	// Followed before it is looked at, so that nothing lies between the two.
 	following, stopFollowing := context.WithCancel(ctx)
 	defer stopFollowing()
-	stirred := p.follow(following, r.workload.containerName(r.index))
+	stirred := p.follow(following, declared.Target)
 	check := r.newCheckup(known.StartedAt, known.Health)
 	for {
 		c, err := r.found(ctx)
