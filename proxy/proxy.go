@@ -100,6 +100,9 @@ func (p *Proxy) Apply(ctx context.Context, c traffic.Configuration) error {
 			return fmt.Errorf("version %d: %w", c.Version, ErrConflict)
 		}
 	}
+	if p.closing.Load() {
+		c.Listeners = p.open(c.WithDefaults().Listeners)
+	}
 	next, err := p.prepare(ctx, c.WithDefaults())
 	if err != nil {
 		return err
@@ -109,6 +112,17 @@ func (p *Proxy) Apply(ctx context.Context, c traffic.Configuration) error {
 	p.metrics.version.Set(float64(c.Version))
 	p.options.Logger.Info("configuration applied", "version", c.Version)
 	return nil
+}
+
+// open are those listeners that are open already: a proxy that ends opens no more.
+func (p *Proxy) open(listeners []traffic.Listener) []traffic.Listener {
+	var open []traffic.Listener
+	for _, l := range listeners {
+		if known := p.listeners[l.Endpoint()]; known != nil && known.protocol == l.Protocol {
+			open = append(open, l)
+		}
+	}
+	return open
 }
 
 func same(a, b traffic.Configuration) bool {

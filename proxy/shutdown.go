@@ -3,6 +3,8 @@ package proxy
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
@@ -18,23 +20,27 @@ const (
 
 // Shutdown takes no more connections, and returns when nothing is in flight. When the
 // context ends before, what is left is closed, and the error says how much that was.
+// Meanwhile Apply goes on to say where requests may go on connections that are open.
 func (p *Proxy) Shutdown(ctx context.Context) error {
 	p.closing.Store(true)
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	for _, l := range p.listeners {
+	listeners := slices.Collect(maps.Values(p.listeners))
+	p.mu.Unlock()
+	for _, l := range listeners {
 		_ = l.socket.Close()
 	}
-	p.awaitLastCalls(ctx)
-	stopped := make(chan error, len(p.listeners))
-	for _, l := range p.listeners {
+	awaitLastCalls(ctx, listeners)
+	stopped := make(chan error, len(listeners))
+	for _, l := range listeners {
 		go func() { stopped <- l.stop(ctx) }()
 	}
-	for range p.listeners {
+	for range listeners {
 		<-stopped
 	}
 	// Connections that switched protocols, or are passed through, no server knows.
 	left := p.awaitEnd(ctx)
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, e := range p.endpoints {
 		e.settings.Load().stop()
 		e.dialer.cut()
@@ -50,7 +56,7 @@ func (p *Proxy) Shutdown(ctx context.Context) error {
 
 // awaitLastCalls waits until no connection is open, at most for lastCalls, and no
 // longer than half of the time that there is.
-func (p *Proxy) awaitLastCalls(ctx context.Context) {
+func awaitLastCalls(ctx context.Context, listeners []*listener) {
 	most := lastCalls
 	if deadline, ok := ctx.Deadline(); ok {
 		most = min(most, time.Until(deadline)/2)
@@ -58,7 +64,7 @@ func (p *Proxy) awaitLastCalls(ctx context.Context) {
 	end := time.Now().Add(most)
 	for time.Now().Before(end) && ctx.Err() == nil {
 		open := int64(0)
-		for _, l := range p.listeners {
+		for _, l := range listeners {
 			open += l.connections.Load()
 		}
 		if open == 0 {
@@ -72,16 +78,23 @@ func (p *Proxy) awaitLastCalls(ctx context.Context) {
 // the context.
 func (p *Proxy) awaitEnd(ctx context.Context) int64 {
 	for {
-		left := int64(0)
-		for _, e := range p.endpoints {
-			left += e.inFlight.Load()
-		}
-		for _, e := range p.leaving {
-			left += e.inFlight.Load()
-		}
+		left := p.inFlight()
 		if left == 0 || ctx.Err() != nil {
 			return left
 		}
 		time.Sleep(shutdownInterval)
 	}
+}
+
+func (p *Proxy) inFlight() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	total := int64(0)
+	for _, e := range p.endpoints {
+		total += e.inFlight.Load()
+	}
+	for _, e := range p.leaving {
+		total += e.inFlight.Load()
+	}
+	return total
 }

@@ -8,7 +8,6 @@ import (
 	"github.com/moby/moby/api/types/container"
 
 	"windlass/plan"
-	"windlass/schemas"
 )
 
 // checkup follows the health of a container through its runs, and goes on after it
@@ -18,10 +17,10 @@ type checkup struct {
 	probe  probe
 	health plan.HealthState
 	// started is when the run began that the counts are about.
-	started       time.Time
-	passes, fails int
-	lastLook      time.Time
-	detail        string
+	started time.Time
+	streak
+	lastLook time.Time
+	detail   string
 }
 
 // newCheckup goes on from what is known of a run.
@@ -73,24 +72,12 @@ func (k *checkup) look(ctx context.Context, c *container.InspectResponse) error 
 	}
 	k.detail = detail
 	tolerated := k.health == plan.HealthStarting && time.Since(k.started) < time.Duration(*h.StartPeriod)
-	k.count(result, tolerated, h)
-	return nil
-}
-
-// count draws the conclusion from one more result.
-func (k *checkup) count(result verdict, tolerated bool, h *schemas.Health) {
-	switch {
-	case result == passed:
-		k.passes, k.fails = k.passes+1, 0
-	case result == failed && tolerated:
-		k.passes = 0
-	case result == failed:
-		k.passes, k.fails = 0, k.fails+1
-	}
+	k.add(result, tolerated)
 	switch {
 	case k.passes >= h.HealthyThreshold:
 		k.health = plan.HealthHealthy
 	case k.fails >= h.UnhealthyThreshold:
 		k.health = plan.HealthUnhealthy
 	}
+	return nil
 }

@@ -34,6 +34,21 @@ type probe interface {
 	look(ctx context.Context, c *container.InspectResponse, address string) (v verdict, detail string)
 }
 
+// streak counts how often in a row a check passed or failed.
+type streak struct{ passes, fails int }
+
+// add counts one more result. A failure that is tolerated only ends a row of passes.
+func (s *streak) add(v verdict, tolerated bool) {
+	switch {
+	case v == passed:
+		s.passes, s.fails = s.passes+1, 0
+	case v == failed && tolerated:
+		s.passes = 0
+	case v == failed:
+		s.passes, s.fails = 0, s.fails+1
+	}
+}
+
 // maxAnswer is how much of an answer is kept for people, in bytes.
 const maxAnswer = 200
 

@@ -1,13 +1,17 @@
 package docker
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/moby/moby/client"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"windlass/activities"
@@ -58,6 +62,53 @@ func TestAProxyGoesOnAsAnotherVersionWithoutALostRequest(t *testing.T) {
 	version := l.configuration().Version
 	l.applied(edge)
 	require.Equal(t, version, l.configuration().Version, "what is as declared is left alone")
+}
+
+// Replicas are exchanged again and again, and meanwhile the proxy by one version of
+// itself after the other.
+func TestTheProxyIsReplacedInTheMiddleOfRolloutsWithoutALostRequest(t *testing.T) {
+	t.Parallel()
+	l := newBalancedLab(t)
+	const replicas, rounds = 3, 4
+	versions := []plan.Desired{l.web("a", replicas), l.web("b", replicas)}
+	l.applied(versions[0])
+	l.applied(l.edge(func(b *schemas.LoadBalancer) { b.StopGracePeriod = duration(30 * time.Second) }))
+	before := l.ids("edge")
+	load := startLoad(t, l)
+
+	moving, moved := context.WithCancel(t.Context())
+	defer moved()
+	upgrades := 0
+	var upgrading sync.WaitGroup
+	upgrading.Go(func() {
+		places := []string{otherProxy(t), proxyBinary}
+		for moving.Err() == nil {
+			other := newProvider(t, "")
+			other.proxyBinary = places[upgrades%2]
+			balancers, err := other.balancersOf(t.Context(), versions[0].Target)
+			if assert.NoError(t, err) && assert.Len(t, balancers, 1) {
+				assert.NoError(t, balancers[0].upgrade(t.Context(), "", fmt.Sprint("upgrade ", upgrades), l.spoken.say))
+			}
+			upgrades++
+			_ = pause(moving, time.Second, "the next upgrade")
+		}
+	})
+	for round := 1; round <= rounds; round++ {
+		now, former := versions[round%2], versions[(round+1)%2]
+		for index := range replicas {
+			joins, leaves := l.started(now, index), containerName(former, index)
+			require.NoError(t, l.provider.AwaitReplica(t.Context(), now, index, l.secrets, l.spoken.say))
+			require.NoError(t, l.provider.Route(t.Context(), now, activities.Routing{Join: []string{joins}, Leave: []string{leaves}}, l.spoken.say))
+			require.NoError(t, l.provider.DrainReplica(t.Context(), former.Target, leaves, l.spoken.say))
+			require.NoError(t, l.provider.RemoveReplica(t.Context(), former.Target, leaves, l.spoken.say))
+		}
+	}
+	moved()
+	upgrading.Wait()
+	load.requireNoneLost(t)
+	require.Greater(t, upgrades, 2, "the proxy was replaced too seldom for the test to show anything")
+	require.Equal(t, before, l.ids("edge"), "the container is the same")
+	require.Len(t, l.answering(2*replicas), replicas)
 }
 
 func TestAnAccessLogIsWrittenWhereItIsAskedFor(t *testing.T) {

@@ -38,10 +38,10 @@ type wait struct {
 	// The start period ends at tolerant; from then on failing checks count.
 	tolerant, deadline time.Time
 	// restarts is the engine's count when the wait began.
-	restarts      int
-	begun         time.Time
-	passes, fails int
-	exitedSince   time.Time
+	restarts int
+	begun    time.Time
+	streak
+	exitedSince time.Time
 	// hopelessSince is when it had been restarted too often.
 	hopelessSince time.Time
 	// poll is the time between two readings of the state, gap that between two looks.
@@ -190,14 +190,7 @@ func (w *wait) check(ctx context.Context, c *container.InspectResponse) (ready b
 		return false, fmt.Errorf("%s: waiting for %s: %w", w.workload.desired.Resource, w.title(), ctx.Err())
 	}
 	w.detail = detail
-	switch {
-	case v == passed:
-		w.passes, w.fails = w.passes+1, 0
-	case v == failed && tolerated:
-		w.passes = 0
-	case v == failed:
-		w.passes, w.fails = 0, w.fails+1
-	}
+	w.add(v, tolerated)
 	interval := time.Duration(*h.Interval)
 	switch {
 	case w.passes >= h.HealthyThreshold:

@@ -104,8 +104,9 @@ func (p *Provider) StartContainer(ctx context.Context, declared plan.Desired, se
 		if err != nil {
 			return err
 		}
-		_, existing = separateSteps(existing)
-		var others, ran []listed
+		steps, existing := separateSteps(existing)
+		_, others := r.workload.ownLeftovers(steps) // steps of other versions go too
+		var ran []listed
 		for _, c := range existing {
 			if c.name() == r.workload.containerName(r.index) {
 				continue

@@ -19,8 +19,8 @@ type vigil struct {
 	*replica
 	probe probe
 	// trusted says that it was seen to be well.
-	trusted  bool
-	fails    int
+	trusted bool
+	streak
 	restarts int
 	begun    bool
 	lastLook time.Time
@@ -87,14 +87,11 @@ func (v *vigil) look(ctx context.Context) error {
 	bounded, cancel := context.WithTimeout(ctx, time.Duration(*w.health.Timeout))
 	defer cancel()
 	result, detail := v.probe.look(bounded, c, address(c, w.networks))
-	switch {
-	case ctx.Err() != nil:
+	if ctx.Err() != nil {
 		return fmt.Errorf("%s: watching %s: %w", w.desired.Resource, v.title(), ctx.Err())
-	case result == passed:
-		v.trusted, v.fails = true, 0
-	case result == failed && v.trusted:
-		v.fails++
 	}
+	v.add(result, !v.trusted)
+	v.trusted = v.trusted || result == passed
 	if v.fails < w.health.UnhealthyThreshold {
 		return nil
 	}

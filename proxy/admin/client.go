@@ -24,9 +24,12 @@ var (
 	errReplaced    = errors.New("another process serves by now")
 )
 
-// replacements is how often a Client asks again because a process was replaced
-// while it asked.
-const replacements = 5
+// A process that was replaced goes on to take connections for a moment. A Client that
+// meets it asks again after replacementInterval, for as long as replacementTime.
+const (
+	replacementInterval = 20 * time.Millisecond
+	replacementTime     = 10 * time.Second
+)
 
 // Client asks a proxy. Its methods may be called side by side.
 type Client struct {
@@ -89,12 +92,20 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 }
 
 func (c *Client) ask(ctx context.Context, method, path string, body []byte, into any) error {
-	for range replacements {
-		if err := c.askOnce(ctx, method, path, body, into); !errors.Is(err, errReplaced) {
+	for end := time.Now().Add(replacementTime); ; {
+		err := c.askOnce(ctx, method, path, body, into)
+		switch {
+		case !errors.Is(err, errReplaced):
 			return err
+		case time.Now().After(end):
+			return fmt.Errorf("%w: its process is replaced again and again", ErrUnreachable)
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(replacementInterval):
 		}
 	}
-	return fmt.Errorf("%w: its process is replaced again and again", ErrUnreachable)
 }
 
 func (c *Client) askOnce(ctx context.Context, method, path string, body []byte, into any) error {

@@ -35,7 +35,13 @@ type Options struct {
 	Upgrade func(binary string) error
 	// Version is that of the program.
 	Version string
+	// Others are the other processes of the same proxy: those that were replaced and
+	// have not ended yet. Nil is none ever.
+	Others func() []*Client
 }
+
+// followTime bounds what one of the others has to follow.
+const followTime = 5 * time.Second
 
 // Server serves the API:
 //
@@ -66,10 +72,76 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("GET /configuration", s.configuration)
 	mux.HandleFunc("PUT /configuration", s.apply)
 	mux.HandleFunc("GET /status", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, s.proxy.Status()) })
-	mux.HandleFunc("GET /drained", s.drained)
+	mux.HandleFunc("GET /drained", func(w http.ResponseWriter, r *http.Request) { s.awaitDrained(w, r, s.drainedEverywhere) })
 	mux.HandleFunc("POST /upgrade", s.upgrade)
 	mux.HandleFunc("GET /version", func(w http.ResponseWriter, _ *http.Request) { answer(w, http.StatusOK, version{s.options.Version}) })
 	return mux
+}
+
+// Follower is the part of the API that a process goes on to serve to its successor,
+// until it ends: PUT /configuration, which changes nothing that is as new already, and
+// GET /drained, of what it has itself.
+func (s *Server) Follower() http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("PUT /configuration", s.follow)
+	mux.HandleFunc("GET /drained", func(w http.ResponseWriter, r *http.Request) { s.awaitDrained(w, r, s.proxy.AwaitDrained) })
+	return mux
+}
+
+func (s *Server) follow(w http.ResponseWriter, r *http.Request) {
+	c, err := readConfiguration(w, r)
+	if err == nil {
+		err = s.proxy.Apply(r.Context(), c)
+	}
+	switch {
+	case err == nil, errors.Is(err, proxy.ErrOlder), errors.Is(err, proxy.ErrConflict):
+		answer(w, http.StatusOK, struct{}{})
+	default:
+		answer(w, http.StatusBadRequest, refusal{err.Error(), reasonInvalid})
+	}
+}
+
+// lead has the others do the same, as far as they still do something. One that has
+// ended meanwhile, or cannot, is about to do nothing any more.
+func (s *Server) lead(ctx context.Context, c traffic.Configuration) {
+	text, err := json.Marshal(c)
+	if err != nil {
+		return // it was read from such a text
+	}
+	ctx, cancel := context.WithTimeout(ctx, followTime)
+	defer cancel()
+	var all sync.WaitGroup
+	for _, other := range s.others() {
+		all.Go(func() { _ = other.Apply(ctx, text) })
+	}
+	all.Wait()
+}
+
+func (s *Server) others() []*Client {
+	if s.options.Others == nil {
+		return nil
+	}
+	return s.options.Others()
+}
+
+// drainedEverywhere returns when neither this process nor one of the others has something
+// in flight to an endpoint.
+func (s *Server) drainedEverywhere(ctx context.Context, service, endpoint string) error {
+	if err := s.proxy.AwaitDrained(ctx, service, endpoint); err != nil {
+		return err
+	}
+	others := s.others()
+	if c, ok := s.proxy.Configuration(); ok && len(others) > 0 {
+		s.lead(ctx, c) // one that has not heard yet that the endpoint is out
+	}
+	for _, other := range others {
+		deadline, _ := ctx.Deadline()
+		err := other.Drained(ctx, service, endpoint, max(0, time.Until(deadline)))
+		if err != nil && !errors.Is(err, ErrUnreachable) { // it has ended
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 type version struct {
@@ -106,13 +178,16 @@ func (s *Server) configuration(w http.ResponseWriter, _ *http.Request) {
 	answer(w, http.StatusOK, c)
 }
 
-func (s *Server) apply(w http.ResponseWriter, r *http.Request) {
+func readConfiguration(w http.ResponseWriter, r *http.Request) (traffic.Configuration, error) {
 	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxConfiguration))
 	if err != nil {
-		answer(w, http.StatusBadRequest, refusal{err.Error(), reasonInvalid})
-		return
+		return traffic.Configuration{}, err
 	}
-	c, err := traffic.ParseConfiguration(text)
+	return traffic.ParseConfiguration(text)
+}
+
+func (s *Server) apply(w http.ResponseWriter, r *http.Request) {
+	c, err := readConfiguration(w, r)
 	if err != nil {
 		answer(w, http.StatusBadRequest, refusal{err.Error(), reasonInvalid})
 		return
@@ -132,6 +207,7 @@ func (s *Server) apply(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 		answer(w, http.StatusBadRequest, refusal{err.Error(), reasonInvalid})
 	default:
+		s.lead(r.Context(), c)
 		if err := s.options.Store(c); err != nil {
 			answer(w, http.StatusInternalServerError, refusal{Error: "the configuration runs, but will not after a restart: " + err.Error()})
 			return
@@ -142,7 +218,8 @@ func (s *Server) apply(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *Server) drained(w http.ResponseWriter, r *http.Request) {
+// awaitDrained answers when await has returned, at most after the timeout that is asked for.
+func (s *Server) awaitDrained(w http.ResponseWriter, r *http.Request, await func(ctx context.Context, service, endpoint string) error) {
 	query := r.URL.Query()
 	timeout, err := time.ParseDuration(query.Get("timeout"))
 	if err != nil {
@@ -151,11 +228,11 @@ func (s *Server) drained(w http.ResponseWriter, r *http.Request) {
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), timeout)
 	defer cancel()
-	err = s.proxy.AwaitDrained(ctx, query.Get("service"), query.Get("endpoint"))
+	err = await(ctx, query.Get("service"), query.Get("endpoint"))
 	switch {
 	case err == nil:
 		answer(w, http.StatusOK, struct{}{})
-	case ctx.Err() != nil:
+	case ctx.Err() != nil, errors.Is(err, ErrNotDrained):
 		answer(w, http.StatusGatewayTimeout, refusal{"there are requests in flight after " + timeout.String(), reasonDrain})
 	default:
 		answer(w, http.StatusBadRequest, refusal{err.Error(), reasonInvalid})

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httptrace"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -138,6 +139,12 @@ func (r *running) eventually(condition func() bool, what string) {
 
 // configuration passes everything to these addresses.
 func (r *running) configuration(version uint64, addresses ...string) []byte {
+	text, err := json.Marshal(r.document(version, addresses...))
+	require.NoError(r.t, err)
+	return text
+}
+
+func (r *running) document(version uint64, addresses ...string) traffic.Configuration {
 	c := traffic.Configuration{
 		Version:   version,
 		Listeners: []traffic.Listener{{Name: "web", Address: "127.0.0.1", Port: r.port, Service: "web"}},
@@ -146,9 +153,7 @@ func (r *running) configuration(version uint64, addresses ...string) []byte {
 	for i, address := range addresses {
 		c.Services[0].Endpoints = append(c.Services[0].Endpoints, traffic.Endpoint{ID: fmt.Sprintf("e%d", i), Address: address})
 	}
-	text, err := json.Marshal(c)
-	require.NoError(r.t, err)
-	return text
+	return c
 }
 
 func (r *running) apply(version uint64, addresses ...string) {
@@ -256,6 +261,68 @@ func TestAnUpgradeLosesNoRequest(t *testing.T) {
 		r.eventually(func() bool { return l.count.Load() > before+50 }, "it goes on")
 	}
 	l.requireNoneLost(t)
+}
+
+// The former process has a request in flight to an endpoint that is taken out now, and a
+// connection that is kept.
+func TestAProcessThatWasReplacedFollowsItsSuccessor(t *testing.T) {
+	t.Parallel()
+	held, release := make(chan struct{}), make(chan struct{})
+	leaving := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/hold" {
+			close(held)
+			<-release
+		}
+		fmt.Fprint(w, "leaving")
+	}))
+	t.Cleanup(leaving.Close)
+	let := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(let)
+	r := start(t)
+	address := strings.TrimPrefix(leaving.URL, "http://")
+	r.apply(1, address)
+	holding := make(chan error, 1)
+	go func() { holding <- ask(&http.Client{Transport: &http.Transport{}}, http.MethodGet, r.url("/hold")) }()
+	<-held
+	kept := &http.Client{Transport: &http.Transport{}}
+	defer kept.CloseIdleConnections()
+	require.NoError(t, ask(kept, http.MethodGet, r.url("/")))
+
+	require.NoError(t, r.client.Upgrade(t.Context(), built.second))
+	inARow := 0
+	r.eventually(func() bool { // for a moment, both take connections
+		inARow++
+		if v, err := r.client.Version(context.Background()); err != nil || v != "second" {
+			inARow = 0
+		}
+		return inARow > 20
+	}, "the former process answers no more")
+	c := r.document(2, address, backend(t))
+	c.Services[0].Endpoints[0].Draining = true
+	text, err := json.Marshal(c)
+	require.NoError(t, err)
+	require.NoError(t, r.client.Apply(t.Context(), text))
+
+	reused := false
+	request, err := http.NewRequestWithContext(httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+		GotConn: func(i httptrace.GotConnInfo) { reused = i.Reused },
+	}), http.MethodGet, r.url("/"), nil)
+	require.NoError(t, err)
+	response, err := kept.Do(request)
+	require.NoError(t, err)
+	answer, err := io.ReadAll(response.Body)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.True(t, reused, "it is not the former process that answers, so that this shows nothing")
+	require.Equal(t, "ok", string(answer), "it is sent to the endpoint that is out")
+	require.ErrorIs(t, r.client.Drained(t.Context(), "web", "e0", 200*time.Millisecond), admin.ErrNotDrained)
+	let()
+	require.NoError(t, r.client.Drained(t.Context(), "web", "e0", patience))
+	require.NoError(t, <-holding)
+	r.eventually(func() bool {
+		sockets, _ := filepath.Glob(r.socket() + ".*")
+		return len(sockets) == 1
+	}, "the former process ends and takes its socket along")
 }
 
 func TestABinaryThatDoesNotServeChangesNothing(t *testing.T) {

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"path/filepath"
+	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -58,7 +60,12 @@ func serve(ctx context.Context, s Settings, version string, strict bool) error {
 		}
 		s.Logger.Error("the last configuration is not applied; waiting for another one", "error", err)
 	}
-	api := admin.NewServer(p.proxy, admin.Options{Store: p.store.keepConfiguration, Upgrade: guest.Upgrade, Version: version})
+	api := admin.NewServer(p.proxy, admin.Options{Store: p.store.keepConfiguration, Upgrade: guest.Upgrade, Version: version, Others: p.others})
+	own, err := p.follow(ctx, api.Follower())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = own.Close() }()
 	servers, err := p.listen(ctx, api.Handler(), promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	if err != nil {
 		return err
@@ -98,6 +105,33 @@ func (p *serving) listen(ctx context.Context, api, metrics http.Handler) ([]*htt
 		servers = append(servers, server)
 	}
 	return servers, nil
+}
+
+// ownSocket is where a process goes on to listen to its successor.
+func (p *serving) ownSocket() string { return p.Socket + "." + strconv.Itoa(os.Getpid()) }
+
+// follow serves what a successor asks, also while the process finishes what it has.
+func (p *serving) follow(ctx context.Context, follower http.Handler) (io.Closer, error) {
+	_ = os.Remove(p.ownSocket()) // of a process that had the number before
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "unix", p.ownSocket())
+	if err != nil {
+		return nil, fmt.Errorf("listen on %s: %w", p.ownSocket(), err)
+	}
+	server := &http.Server{Handler: follower, ReadHeaderTimeout: headerTimeout}
+	go func() { _ = server.Serve(listener) }() // it ends with Close
+	return server, nil
+}
+
+// others are the other processes, of which some may have ended.
+func (p *serving) others() []*admin.Client {
+	paths, _ := filepath.Glob(p.Socket + ".*") // the pattern is well formed
+	var clients []*admin.Client
+	for _, path := range paths {
+		if path != p.ownSocket() {
+			clients = append(clients, admin.NewClient(path))
+		}
+	}
+	return clients
 }
 
 // end takes no more connections, and finishes what it has.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -50,6 +51,10 @@ func NewSupervisor(s Settings) (*Supervisor, error) {
 	}
 	if err := os.MkdirAll(s.State, 0o700); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	stale, _ := filepath.Glob(s.Socket + ".*") // of processes that ended with an earlier supervisor
+	for _, path := range stale {
+		_ = os.Remove(path)
 	}
 	return &Supervisor{Settings: s, own: own, store: store{s.State}, holder: handover.NewHolder(), children: map[*child]bool{}, wake: make(chan struct{}, 1)}, nil
 }
