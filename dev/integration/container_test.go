@@ -3,14 +3,22 @@ package integration
 import (
 	"context"
 	"fmt"
+	"io"
+	"log"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
+	"windlass/dev/images"
 	"windlass/schemas"
 	"windlass/workflows"
 )
@@ -19,6 +27,8 @@ import (
 type vessel struct {
 	*world
 	scope schemas.Scope
+	// image is what it runs.
+	image string
 	// sprung, when set, closes when the worker was killed, and rescued says that another
 	// one was started since.
 	sprung  <-chan struct{}
@@ -27,7 +37,7 @@ type vessel struct {
 
 func (w *world) newVessel(t *testing.T) *vessel {
 	t.Helper()
-	return &vessel{world: w, scope: schemas.ContainerScope(newEnvironment(t), "cache")}
+	return &vessel{world: w, scope: schemas.ContainerScope(newEnvironment(t), "cache"), image: images.FixtureReference}
 }
 
 // run asks for the container with that policy and those arguments of the fixture.
@@ -40,11 +50,11 @@ spec:
   environment: %s
   unhealthyPolicy: %s
   properties:
-    image: windlass.local/fixture:1
+    image: %s
     stopGracePeriod: 1s
     health: {http: {path: /healthz, port: 8080}, interval: 100ms, startPeriod: 30s}
     %s
-`, v.scope.Infrastructure, v.scope.Environment, policy, properties)})
+`, v.scope.Infrastructure, v.scope.Environment, policy, v.image, properties)})
 }
 
 func (v *vessel) order(t *testing.T, eventType string) {
@@ -172,6 +182,30 @@ func TestAContainerIsLookedAfter(t *testing.T) {
 			require.Contains(t, before, id)
 		}
 	})
+}
+
+// The registry is a real one, with another tag than the one that is asked for.
+func TestAContainerWhoseImageIsMissingNamesTheTagsThatThereAre(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.startWorker(t)
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	repository := strings.TrimPrefix(server.URL, "http://") + "/team/app"
+	there, err := name.ParseReference(repository + ":1.0")
+	require.NoError(t, err)
+	image, err := random.Image(1024, 1)
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(there, image))
+
+	v := w.newVessel(t)
+	v.image = repository + ":2.0"
+	v.run(t, schemas.UnhealthyNone, "")
+	failed := v.awaitEvent(t, v.scope, "the failure", func(e schemas.Event) bool { return e.Type == schemas.StatusContainerFailed })
+	require.Equal(t, "NotFound", failed.Container.Error.Kind)
+	require.Equal(t, "spec.properties.image", failed.Container.Error.Field)
+	require.Equal(t, "the repository has the tags 1.0", failed.Container.Error.Hint)
+	requireObjects(t, v.scope.Environment)
 }
 
 // walkContainer runs a container, brings it to a new version that turns unhealthy and is
