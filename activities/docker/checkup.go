@@ -29,6 +29,9 @@ func (r *replica) newCheckup(started time.Time, known plan.HealthState) *checkup
 	if r.workload.newProbe != nil {
 		k.probe = r.workload.newProbe()
 	}
+	if exec, ok := k.probe.(*execProbe); ok {
+		exec.seen = started // the engine keeps the results of the run before
+	}
 	return k
 }
 
@@ -43,9 +46,10 @@ func (k *checkup) gap() time.Duration {
 	return interval
 }
 
-// due is how long it is until the next look; a container without a check has none.
-func (k *checkup) due() time.Duration {
-	if k.probe == nil {
+// due is how long it is until the next look. One that does not run, or has no check, is
+// not looked at for its health.
+func (k *checkup) due(c *container.InspectResponse) time.Duration {
+	if k.probe == nil || c == nil || c.State.Status != container.StateRunning {
 		return watchInterval
 	}
 	return max(0, k.gap()-time.Since(k.lastLook))
@@ -60,7 +64,7 @@ func (k *checkup) look(ctx context.Context, c *container.InspectResponse) error 
 	if began := startedAt(c); !began.Equal(k.started) {
 		*k = *k.newCheckup(began, plan.HealthStarting)
 	}
-	if c.State.Status != container.StateRunning || k.due() > 0 {
+	if k.due(c) > 0 {
 		return nil
 	}
 	k.lastLook = time.Now()

@@ -259,6 +259,52 @@ func TestARunThatNobodySawEndIsToldWithItsExitCode(t *testing.T) {
 	require.Equal(t, 3, *report.ExitCode)
 }
 
+// An engine that is asked without a pause has no time for anything else.
+func TestAContainerThatDoesNotRunIsLeftInPeace(t *testing.T) {
+	t.Parallel()
+	l := newSingleLab(t)
+	d := l.compute("one", schemas.Compute{Health: quickHTTP()})
+	l.single(d, l.provider.StartContainer)
+	r, err := l.provider.single(t.Context(), d, l.secrets, l.spoken.say)
+	require.NoError(t, err)
+	running, err := r.found(t.Context())
+	require.NoError(t, err)
+	check := r.newCheckup(startedAt(running), plan.HealthStarting)
+	require.Zero(t, check.due(running), "it has not been looked at")
+	require.NoError(t, check.look(t.Context(), running))
+	require.Positive(t, check.due(running))
+	for _, move := range []func(context.Context, plan.Desired, activities.Secrets, activities.Progress) (activities.ContainerCondition, error){l.provider.PauseContainer, l.provider.StopContainer} {
+		l.single(d, move)
+		c, err := r.found(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, watchInterval, r.newCheckup(startedAt(c), plan.HealthNone).due(c), c.State.Status)
+	}
+	require.Equal(t, watchInterval, check.due(nil))
+}
+
+// The engine keeps the results of its own checks when it starts a container again.
+func TestACheckOfAnEarlierRunSaysNothing(t *testing.T) {
+	t.Parallel()
+	l := newSingleLab(t)
+	d := l.compute("one", schemas.Compute{Health: &schemas.Health{Exec: &schemas.ExecCheck{Command: []string{"/fixture", "check"}}, Interval: duration(500 * time.Millisecond)}})
+	known := l.single(d, l.provider.StartContainer)
+	healthy := l.watching(d, known)()
+	require.Equal(t, plan.HealthHealthy, healthy.Condition.Health)
+	l.single(d, l.provider.StopContainer)
+	again := l.single(d, l.provider.StartContainer)
+	r, err := l.provider.single(t.Context(), d, l.secrets, l.spoken.say)
+	require.NoError(t, err)
+	c, err := r.found(t.Context())
+	require.NoError(t, err)
+	require.NotEmpty(t, c.State.Health.Log, "the engine has forgotten them, so that this shows nothing")
+	for i := range c.State.Health.Log {
+		c.State.Health.Log[i].Start = known.StartedAt // all of the run before
+	}
+	check := r.newCheckup(again.StartedAt, again.Health)
+	require.NoError(t, check.look(t.Context(), c))
+	require.Equal(t, plan.HealthStarting, check.health)
+}
+
 func TestTheLogsOfAContainer(t *testing.T) {
 	t.Parallel()
 	l := newSingleLab(t)

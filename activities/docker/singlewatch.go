@@ -44,7 +44,7 @@ func (p *Provider) WatchContainer(ctx context.Context, declared plan.Desired, kn
 			return r.report(ctx, known, now, c, check), nil
 		}
 		say(fmt.Sprintf("watching %s: %s, %s", declared.Resource, known.State, known.Health))
-		wait := time.NewTimer(min(check.due(), watchInterval))
+		wait := time.NewTimer(min(check.due(c), watchInterval))
 		select {
 		case <-stirred:
 		case <-wait.C:
