@@ -36,11 +36,11 @@ func (r *replica) newCheckup(started time.Time, known plan.HealthState) *checkup
 }
 
 // gap is the time between two looks. A start is looked at more often: most are over
-// long before one interval.
+// long before one interval. Later, the engine tells of what its own checks find.
 func (k *checkup) gap() time.Duration {
 	h := k.workload.health
 	interval := time.Duration(*h.Interval)
-	if h.Exec != nil || k.health == plan.HealthStarting && k.passes == 0 {
+	if k.health == plan.HealthStarting && (h.Exec != nil || k.passes == 0) {
 		return min(interval, resultInterval)
 	}
 	return interval
