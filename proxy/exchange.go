@@ -84,6 +84,9 @@ func (x *exchange) run() (*http.Response, error) {
 // try sends the request to one endpoint.
 func (x *exchange) try() (*http.Response, error) {
 	chosen, err := x.service.pick(x.endpoints, x.tried)
+	if err != nil && x.moveOn() {
+		return x.try()
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -120,6 +123,21 @@ func (x *exchange) try() (*http.Response, error) {
 		x.report(true)
 	}
 	return nil, err
+}
+
+// moveOn leaves a service of a former configuration, all of whose endpoints may have been
+// taken out since the request came, for what it has become; false where that is the same.
+func (x *exchange) moveOn() bool {
+	next := x.service.latest()
+	if next == x.service {
+		return false
+	}
+	x.passage = &passage{service: next, subset: x.subset}
+	x.endpoints, x.tried = next.group(x.subset), nil
+	if x.held == nil {
+		x.held = hold(x.request, next.policy.Retry) // without a policy of retries, nothing was sent yet
+	}
+	return true
 }
 
 // report tells breaker and outlier detection how a try ended.

@@ -22,6 +22,13 @@ func (p *Proxy) install(n *preparation) {
 			services[declared.Name].mirror.to = &passage{service: services[m.Service]}
 		}
 	}
+	// Before anything is taken out of the former ones, so that whoever finds nothing left
+	// there finds where to go on.
+	for name, old := range p.services {
+		if next := services[name]; next != nil {
+			old.successor.Store(next)
+		}
+	}
 	p.services = services
 	listeners := map[string]*listener{}
 	for i, declared := range n.configuration.Listeners {

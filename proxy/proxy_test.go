@@ -666,6 +666,42 @@ func TestMetricsAndTheAccessLogTellWhatHappened(t *testing.T) {
 	require.Equal(t, 1.0, value("windlass_proxy_refusals_total", map[string]string{"kind": "no-upstream"}))
 }
 
+// A request waits for a place at the only endpoint, when that is exchanged for another one.
+func TestARequestThatWaitsGoesToWhatThereIsThen(t *testing.T) {
+	for name, retry := range map[string]*traffic.Retry{"without retries": nil, "with retries from then on": {RetryOn: []traffic.RetryOn{traffic.Retry5xx}, NonIdempotent: true}} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, Options{})
+			release, arrived := make(chan struct{}), make(chan struct{}, 1)
+			one := traffic.Policy{Limits: traffic.Limits{MaxConnections: 1, MaxPending: 1}}
+			leaving := backend(t, "leaving", func(w http.ResponseWriter, r *http.Request) {
+				arrived <- struct{}{}
+				<-release
+				fmt.Fprint(w, "leaving")
+			})
+			s.apply(s.served(one, leaving))
+			first := make(chan answer, 1)
+			go func() { first <- s.get("/") }()
+			<-arrived
+			second := make(chan answer, 1)
+			go func() { second <- s.post("body") }()
+			settings := s.proxy.services["web"].endpoints[0].settings.Load()
+			s.eventually(func() bool { return settings.limit.pending.Load() == 1 }, "the second one waits")
+
+			next := one
+			next.Retry = retry
+			c := s.served(next, leaving, backend(t, "joined", func(w http.ResponseWriter, r *http.Request) {
+				text, _ := io.ReadAll(r.Body)
+				fmt.Fprint(w, "joined got ", string(text))
+			}))
+			c.Services[0].Endpoints[0].Draining = true
+			s.apply(c)
+			close(release)
+			require.Equal(t, "leaving", (<-first).text)
+			require.Equal(t, "joined got body", (<-second).text)
+		})
+	}
+}
+
 func TestAShutdownAnswersWhoAsksUntilTheEnd(t *testing.T) {
 	s := newScene(t, Options{})
 	release, arrived := make(chan struct{}), make(chan struct{}, 1)

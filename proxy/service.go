@@ -3,6 +3,7 @@ package proxy
 import (
 	"math/rand/v2"
 	"slices"
+	"sync/atomic"
 
 	"windlass/schemas/traffic"
 )
@@ -21,6 +22,16 @@ type service struct {
 	mirror   *mirror
 	secure   bool
 	metrics  *metrics
+	// successor is what another configuration has made of it; nil as long as it serves.
+	successor atomic.Pointer[service]
+}
+
+// latest is what the newest configuration has made of it.
+func (s *service) latest() *service {
+	for next := s.successor.Load(); next != nil; next = s.successor.Load() {
+		s = next
+	}
+	return s
 }
 
 // subset is a part of the endpoints with its share of the requests.

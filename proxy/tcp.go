@@ -37,6 +37,10 @@ func (s *service) connect(ctx context.Context) (net.Conn, candidate, error) {
 	var tried []*endpoint
 	for {
 		chosen, err := s.pick(endpoints, tried)
+		if next := s.latest(); err != nil && next != s {
+			s, endpoints, tried = next, next.group(""), nil // see exchange.moveOn
+			continue
+		}
 		if err != nil {
 			return nil, chosen, err
 		}
