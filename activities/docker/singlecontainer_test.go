@@ -271,8 +271,6 @@ func TestAContainerThatDoesNotRunIsLeftInPeace(t *testing.T) {
 	require.NoError(t, err)
 	check := r.newCheckup(startedAt(running), plan.HealthStarting)
 	require.Zero(t, check.due(running), "it has not been looked at")
-	require.NoError(t, check.look(t.Context(), running))
-	require.Positive(t, check.due(running))
 	for _, move := range []func(context.Context, plan.Desired, activities.Secrets, activities.Progress) (activities.ContainerCondition, error){l.provider.PauseContainer, l.provider.StopContainer} {
 		l.single(d, move)
 		c, err := r.found(t.Context())
