@@ -50,8 +50,13 @@ func start(ctx context.Context, engine *client.Client, out io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("start dockerd: %w", err)
 	}
-	if err := awaitAnswer(ctx, engine, ended); err != nil {
-		content, _ := os.ReadFile(path)
+	err = awaitAnswer(ctx, engine, ended)
+	content, _ := os.ReadFile(path)
+	if err != nil && strings.Contains(string(content), "address already in use") {
+		// One that somebody else has started meanwhile was faster.
+		err = awaitAnswer(ctx, engine, nil)
+	}
+	if err != nil {
 		return fmt.Errorf("start dockerd: %w; the end of %s:\n%s", err, path, host.LastLines(string(content), 20))
 	}
 	fmt.Fprintln(out, "The container engine is up.")
