@@ -370,6 +370,10 @@ func TestARunThatFailsSaysWhyAndLeavesWhatWasThere(t *testing.T) {
 			require.True(t, temporal.IsCanceledError(e.live(t, runCommand(1, schemas.UnhealthyNone))))
 			require.Equal(t, "the port is taken", e.last(t, schemas.StatusContainerFailed).Container.Error.Message)
 			require.True(t, e.did("StopContainer document-b"), "the former one is in charge: %v", e.all())
+			if broken == activities.NameStartContainer {
+				all := e.all()
+				require.Equal(t, []string{"StartContainer document-c", "StartContainer document-b"}, all[len(all)-3:len(all)-1], "the former one is not started again")
+			}
 		})
 	}
 }

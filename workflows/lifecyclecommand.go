@@ -127,6 +127,10 @@ func (l *lifecycle) run(ctx workflow.Context, command schemas.CommandReference) 
 		if former.Known.Exists() {
 			l.Revision, l.Policy, l.Known = former.Revision, former.Policy, former.Known
 		}
+		if former.Known.Up() && ctx.Err() == nil {
+			// The provider has seen to it, unless the worker died in between.
+			err = errors.Join(err, l.start(ctx, "the new version cannot start"))
+		}
 		return err
 	}
 	if former.Known.Exists() && former.Policy.Provider != l.Policy.Provider {
