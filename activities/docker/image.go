@@ -47,7 +47,7 @@ func (p *Provider) Images(declared plan.Desired) ([]activities.Image, error) {
 
 // Pull implements activities.Provider.
 func (p *Provider) Pull(ctx context.Context, image activities.Image, secrets activities.Secrets, progress activities.Progress) error {
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
 	named, err := parseImage(image)
 	if err != nil {

@@ -71,7 +71,7 @@ type Provider struct {
 	proxyHash   string
 	engine      *client.Client
 	slots       chan struct{}
-	locks       *locks
+	locks       *activities.Locks
 	addresses   *fixedAddresses
 	filter      *packetfilter.Table
 	// bridgeSetting is the file of that name; another one in tests.
@@ -108,7 +108,7 @@ func New(c Config) (*Provider, error) {
 		proxyBinary:   cmp.Or(c.ProxyBinary, besideProgram("windlass-proxy")),
 		engine:        engine,
 		slots:         make(chan struct{}, c.Parallelism),
-		locks:         newLocks(),
+		locks:         activities.NewLocks(),
 		addresses:     newFixedAddresses(),
 		filter:        packetfilter.New(c.Name),
 		bridgeSetting: bridgeSetting,
@@ -150,9 +150,9 @@ func (p *Provider) Apply(ctx context.Context, desired plan.Desired, secrets acti
 	if err := p.mine(desired.Target); err != nil {
 		return nil, err
 	}
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
-	unlock, err := p.locks.lock(ctx, desired.Target, say)
+	unlock, err := p.locks.Lock(ctx, desired.Target, say)
 	if err != nil {
 		return nil, err
 	}
