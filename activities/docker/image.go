@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"windlass/activities"
+	"windlass/activities/database"
 	"windlass/plan"
 	"windlass/schemas"
 )
@@ -31,7 +32,7 @@ func (p *Provider) Images(declared plan.Desired) ([]activities.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		engine, err := p.databaseEngine(declared.Resource, d)
+		engine, err := database.Find(p.databases, declared.Resource, d)
 		if err != nil {
 			return nil, err
 		}
@@ -39,7 +40,7 @@ func (p *Provider) Images(declared plan.Desired) ([]activities.Image, error) {
 		if policy == "" {
 			policy = schemas.PullIfNotPresent
 		}
-		return []activities.Image{{Reference: engine.image(d.Version), Policy: policy, Credentials: d.RegistryCredentials, Field: databaseImageField}}, nil
+		return []activities.Image{{Reference: engine.Image(d.Version), Policy: policy, Credentials: d.RegistryCredentials, Field: databaseImageField}}, nil
 	default:
 		return nil, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"windlass/activities"
+	"windlass/activities/database"
 	"windlass/plan"
 	"windlass/schemas"
 	"windlass/schemas/traffic"
@@ -38,11 +39,15 @@ func (p *Provider) Outputs(declared plan.Desired) (schemas.Outputs, error) {
 		}
 		return balancerOutputs(declared.Resource, balancer.WithDefaults()), nil
 	case schemas.TypeDatabase:
-		database, err := decode[schemas.Database](declared)
+		d, err := decode[schemas.Database](declared)
 		if err != nil {
 			return nil, err
 		}
-		return p.databaseOutputs(declared.Resource, database)
+		engine, err := database.Find(p.databases, declared.Resource, d)
+		if err != nil {
+			return nil, err
+		}
+		return database.Outputs(engine, declared.Resource, declared.Resource, d), nil
 	default:
 		return nil, &activities.Fault{Kind: activities.Invalid, Resource: declared.Resource, Field: "type",
 			Message: fmt.Sprintf("the Docker provider has no type %q", declared.Type),

@@ -18,19 +18,13 @@ import (
 	"github.com/moby/moby/client"
 
 	"windlass/activities"
+	"windlass/activities/database"
 	"windlass/activities/docker/packetfilter"
 	"windlass/plan"
 	"windlass/schemas"
 )
 
 var _ activities.Provider = (*Provider)(nil)
-
-// The images of Databases, in which {version} stands for the declared version.
-const (
-	DefaultPostgresImage = "docker.io/library/postgres:{version}"
-	DefaultRedisImage    = "docker.io/library/redis:{version}"
-	DefaultValkeyImage   = "docker.io/valkey/valkey:{version}"
-)
 
 // Config says which engine a Provider works on, and how.
 type Config struct {
@@ -45,8 +39,7 @@ type Config struct {
 	Host string
 	// PostgresImage, RedisImage and ValkeyImage are the images of a Database on
 	// these engines, in which {version} stands for the declared version. Other images
-	// must keep the contract of the official ones. The defaults are
-	// DefaultPostgresImage, DefaultRedisImage and DefaultValkeyImage.
+	// must keep the contract of the official ones, which are the default.
 	PostgresImage string
 	RedisImage    string
 	ValkeyImage   string
@@ -63,7 +56,7 @@ type Config struct {
 // Provider is the Docker provider. It is safe for concurrent use.
 type Provider struct {
 	name      string
-	databases map[string]databaseEngine
+	databases map[string]database.Engine
 	// proxyBinary is a path. What is known of the file is proxyFile and its proxyHash.
 	proxyBinary string
 	proxyMutex  sync.Mutex
@@ -85,9 +78,6 @@ func New(c Config) (*Provider, error) {
 	if c.Name == "" {
 		return nil, errors.New("docker provider: name is empty")
 	}
-	c.PostgresImage = cmp.Or(c.PostgresImage, DefaultPostgresImage)
-	c.RedisImage = cmp.Or(c.RedisImage, DefaultRedisImage)
-	c.ValkeyImage = cmp.Or(c.ValkeyImage, DefaultValkeyImage)
 	if c.Parallelism <= 0 {
 		c.Parallelism = DefaultParallelism
 	}
@@ -104,7 +94,7 @@ func New(c Config) (*Provider, error) {
 	}
 	return &Provider{
 		name:          c.Name,
-		databases:     newDatabaseEngines(c),
+		databases:     database.Engines(database.Images{Postgres: c.PostgresImage, Redis: c.RedisImage, Valkey: c.ValkeyImage}),
 		proxyBinary:   cmp.Or(c.ProxyBinary, besideProgram("windlass-proxy")),
 		engine:        engine,
 		slots:         make(chan struct{}, c.Parallelism),
