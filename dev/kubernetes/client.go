@@ -26,7 +26,7 @@ type StatusError struct {
 func (e *StatusError) Error() string { return fmt.Sprintf("status %d: %s", e.Code, e.Message) }
 
 // Request makes one request to the API server as the Administrator, for set-ups and checks that want no client library. Body is
-// sent as JSON unless it is nil, and as a merge patch where the method is PATCH. The answer is decoded from JSON into into, which
+// sent as JSON, and as a merge patch where the method is PATCH; a string is sent as the YAML that it is, and nil is none. The answer is decoded from JSON into into, which
 // may be a *[]byte for the answer as it is, or nil. The error is a *StatusError where the server refused.
 func (c *Cluster) Request(ctx context.Context, method, path string, body, into any) error {
 	return c.api.do(ctx, method, path, body, into)
@@ -59,7 +59,16 @@ func (c *client) create(ctx context.Context, path string, object any) error {
 
 func (c *client) do(ctx context.Context, method, path string, body, into any) error {
 	var content bytes.Buffer
-	if body != nil {
+	contentType := "application/json"
+	switch body := body.(type) {
+	case nil:
+	case string:
+		contentType = "application/yaml"
+		content.WriteString(body)
+	default:
+		if method == http.MethodPatch {
+			contentType = "application/merge-patch+json"
+		}
 		if err := json.NewEncoder(&content).Encode(body); err != nil {
 			return err
 		}
@@ -69,10 +78,7 @@ func (c *client) do(ctx context.Context, method, path string, body, into any) er
 		return err
 	}
 	request.Header.Set("Authorization", "Bearer "+c.token)
-	request.Header.Set("Content-Type", "application/json")
-	if method == http.MethodPatch {
-		request.Header.Set("Content-Type", "application/merge-patch+json")
-	}
+	request.Header.Set("Content-Type", contentType)
 	answer, err := c.answer(request)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", method, path, err)

@@ -36,8 +36,10 @@ type Options struct {
 	Users []User
 	// ServerFlags are added to those of kube-apiserver, such as "--max-requests-inflight=5".
 	ServerFlags []string
-	// Stages are documents for KWOK in YAML that are added to those that the package comment describes. Kinds of a custom
-	// resource can only be named where the definition is there before the cluster, which is never.
+	// CRDs are CustomResourceDefinitions in YAML, one each, that are there from the start.
+	CRDs []string
+	// Stages are stages for KWOK in YAML that are added to those that the package comment describes, such as for the status of
+	// a kind of CRDs. A kind that is defined later can have none.
 	Stages []string
 	// Log gets a line per step of a build, and a report when a program of the cluster ends unasked. Nil is standard error.
 	Log io.Writer
@@ -97,6 +99,9 @@ func (c *Cluster) start(ctx context.Context) error {
 		return err
 	}
 	if err := c.StartServer(ctx); err != nil {
+		return err
+	}
+	if err := c.defineKinds(ctx); err != nil {
 		return err
 	}
 	if err := c.startControllers(); err != nil {

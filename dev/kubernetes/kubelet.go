@@ -14,6 +14,9 @@ import (
 	"time"
 )
 
+// followPoll is how often a container whose logs are followed is looked at.
+const followPoll = 200 * time.Millisecond
+
 // kubelet answers for all fake nodes what KWOK does not: the logs of their containers, in place of the kubelet's own server
 // (GET /containerLogs/<namespace>/<pod>/<container>). What a container said follows from its status.
 type kubelet struct {
@@ -87,9 +90,26 @@ func (k *kubelet) logs(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "text/plain")
 	_, _ = io.WriteString(w, content)
-	if query.Get("follow") == "true" {
+	if query.Get("follow") == "true" && instance.Running != nil {
 		_ = http.NewResponseController(w).Flush()
-		<-r.Context().Done()
+		k.awaitEnd(r)
+	}
+}
+
+// awaitEnd returns when the container of a request for logs does not run any more, or nobody reads them.
+func (k *kubelet) awaitEnd(r *http.Request) {
+	ticker := time.NewTicker(followPoll)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-r.Context().Done():
+			return
+		case <-ticker.C:
+		}
+		status, err := k.containerStatus(r.Context(), r.PathValue("namespace"), r.PathValue("pod"), r.PathValue("container"))
+		if err != nil || status.State.Running == nil {
+			return
+		}
 	}
 }
 

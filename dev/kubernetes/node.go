@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // KWOK plays the kubelet of the nodes with this annotation and leaves others alone.
@@ -11,14 +12,14 @@ const (
 	fakeNodeValue      = "fake"
 )
 
-// The parts of the API's objects that a start needs.
+// The parts of a Node that a start needs.
 type (
-	object struct {
-		APIVersion string      `json:"apiVersion,omitempty"`
-		Kind       string      `json:"kind,omitempty"`
-		Metadata   metadata    `json:"metadata"`
-		Spec       *nodeSpec   `json:"spec,omitempty"`
-		Status     *nodeStatus `json:"status,omitempty"`
+	node struct {
+		APIVersion string     `json:"apiVersion,omitempty"`
+		Kind       string     `json:"kind,omitempty"`
+		Metadata   metadata   `json:"metadata"`
+		Spec       nodeSpec   `json:"spec"`
+		Status     nodeStatus `json:"status"`
 	}
 	metadata struct {
 		Name        string            `json:"name"`
@@ -39,13 +40,13 @@ type (
 				Port int `json:"Port"`
 			} `json:"kubeletEndpoint"`
 		} `json:"daemonEndpoints"`
-		Conditions []nodeCondition `json:"conditions,omitempty"`
+		Conditions []condition `json:"conditions,omitempty"`
 	}
 	nodeAddress struct {
 		Type    string `json:"type"`
 		Address string `json:"address"`
 	}
-	nodeCondition struct {
+	condition struct {
 		Type   string `json:"type"`
 		Status string `json:"status"`
 	}
@@ -57,7 +58,7 @@ var capacity = map[string]string{"cpu": "64", "memory": "256Gi", "ephemeral-stor
 func (c *Cluster) createNodes(ctx context.Context) error {
 	for i := 1; i <= c.options.Nodes; i++ {
 		name := fmt.Sprintf("node-%d", i)
-		node := object{
+		object := node{
 			APIVersion: "v1",
 			Kind:       "Node",
 			Metadata: metadata{
@@ -70,14 +71,14 @@ func (c *Cluster) createNodes(ctx context.Context) error {
 					"topology.kubernetes.io/zone": fmt.Sprintf("zone-%d", i),
 				},
 			},
-			Status: &nodeStatus{
+			Status: nodeStatus{
 				Addresses:   []nodeAddress{{"InternalIP", loopback}, {"Hostname", name}},
 				Capacity:    capacity,
 				Allocatable: capacity,
 			},
 		}
-		node.Status.DaemonEndpoints.KubeletEndpoint.Port = c.kubelet.port()
-		if err := c.api.create(ctx, "/api/v1/nodes", node); err != nil {
+		object.Status.DaemonEndpoints.KubeletEndpoint.Port = c.kubelet.port()
+		if err := c.api.create(ctx, "/api/v1/nodes", object); err != nil {
 			return fmt.Errorf("create %s: %w", name, err)
 		}
 	}
@@ -99,12 +100,12 @@ func (c *Cluster) createStorageClass(ctx context.Context) error {
 
 // usable says what is still missing for a pod to be made and run.
 func (c *Cluster) usable(ctx context.Context) error {
-	var nodes struct{ Items []object }
+	var nodes struct{ Items []node }
 	if err := c.api.get(ctx, "/api/v1/nodes", &nodes); err != nil {
 		return err
 	}
 	for _, node := range nodes.Items {
-		if !node.ready() {
+		if !node.Status.ready() {
 			return fmt.Errorf("%s is not ready", node.Metadata.Name)
 		}
 		if len(node.Spec.Taints) > 0 {
@@ -115,11 +116,6 @@ func (c *Cluster) usable(ctx context.Context) error {
 	return c.api.get(ctx, "/api/v1/namespaces/default/serviceaccounts/default", nil)
 }
 
-func (o object) ready() bool {
-	for _, condition := range o.Status.Conditions {
-		if condition.Type == "Ready" {
-			return condition.Status == "True"
-		}
-	}
-	return false
+func (s nodeStatus) ready() bool {
+	return slices.Contains(s.Conditions, condition{Type: "Ready", Status: "True"})
 }
