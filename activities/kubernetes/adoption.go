@@ -33,7 +33,7 @@ func (p *Provider) adopted(ctx context.Context, d plan.Desired) (*unstructured.U
 	if err != nil || reference.Name == "" {
 		return nil, err
 	}
-	o, err := p.find(ctx, cluster.Reference(reference))
+	o, err := p.find(ctx, cluster.Reference{GroupVersionKind: schemaKind{Version: "v1", Kind: reference.Kind}, Namespace: reference.Namespace, Name: reference.Name})
 	if err != nil {
 		return nil, err
 	}

@@ -18,9 +18,8 @@ const (
 
 // withEvidence adds to a fault what the pod that it is about said last. Where it names
 // none, the first pod of the declared version that is not ready speaks for all.
-func (p *Provider) withEvidence(ctx context.Context, d plan.Desired, fault *activities.Fault) error {
+func (p *Provider) withEvidence(ctx context.Context, d plan.Desired, namespace string, fault *activities.Fault) error {
 	fault.Resource = d.Resource
-	namespace := manifest.Namespace(d)
 	if fault.Evidence == nil {
 		found, err := p.list(ctx, kindPod, namespace, manifest.VersionLabels(d))
 		if err != nil {

@@ -51,31 +51,31 @@ func (p *Provider) requireNamespace(ctx context.Context, scope schemas.Scope, na
 
 // releaseHome removes the home namespace of the scope when nothing is left in it. The
 // version that was read before looking decides: who makes something there in between
-// makes it another one first.
+// makes it another one first, and is looked for again.
 func (p *Provider) releaseHome(ctx context.Context, scope schemas.Scope) error {
 	reference := cluster.Reference{GroupVersionKind: kindNamespace, Name: manifest.HomeNamespace(scope)}
-	home, err := p.find(ctx, reference)
-	if err != nil || home == nil || !carries(home.GetLabels(), p.scopeLabels(scope)) || home.GetDeletionTimestamp() != nil {
-		return err
-	}
 	kinds, err := p.kinds(ctx, allTypes()...)
 	if err != nil {
 		return err
 	}
-	for _, kind := range append(kinds, kindPod) {
-		if kind == kindNamespace {
-			continue
+	for {
+		home, err := p.find(ctx, reference)
+		if err != nil || home == nil || !carries(home.GetLabels(), p.scopeLabels(scope)) || home.GetDeletionTimestamp() != nil {
+			return err
 		}
-		empty, err := p.isEmpty(ctx, kind, home.GetName())
-		if err != nil || !empty {
+		for _, kind := range append(kinds, kindPod) {
+			if kind == kindNamespace {
+				continue
+			}
+			if empty, err := p.isEmpty(ctx, kind, home.GetName()); err != nil || !empty {
+				return err
+			}
+		}
+		err = p.client.Delete(ctx, reference, cluster.DeleteOptions{UID: home.GetUID(), ResourceVersion: home.GetResourceVersion()})
+		if !activities.IsKind(err, activities.Conflict) {
 			return err
 		}
 	}
-	err = p.client.Delete(ctx, reference, cluster.DeleteOptions{UID: home.GetUID(), ResourceVersion: home.GetResourceVersion()})
-	if activities.IsKind(err, activities.Conflict) {
-		return nil // it is in use again
-	}
-	return err
 }
 
 // isEmpty says whether a namespace holds nothing of a kind but what every namespace has.

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"os"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"windlass/activities"
+	"windlass/activities/kubernetes/manifest"
 	"windlass/dev/kubernetes/clustertest"
 	"windlass/plan"
 	"windlass/schemas"
@@ -36,7 +38,7 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, err)
 	vault, err := activities.NewVault(make([]byte, activities.MasterKeySize), "")
 	require.NoError(t, err)
-	w := &world{T: t, provider: p, vault: vault, scope: schemas.Scope{Environment: "test", Infrastructure: uniqueName()}}
+	w := &world{T: t, provider: p, vault: vault, scope: schemas.Scope{Environment: "test", Infrastructure: "i" + strings.ToLower(rand.Text()[:8])}}
 	t.Cleanup(func() { w.destroy(context.Background()) })
 	return w
 }
@@ -158,4 +160,25 @@ func (w *world) patch(path string, change any) {
 	text, err := json.Marshal(change)
 	require.NoError(w, err)
 	require.NoError(w, shared.Cluster(w.T).Request(w.Context(), "PATCH", path, json.RawMessage(text), nil))
+}
+
+// namespace is that of a Network, or the home namespace.
+func (w *world) namespace(network string) string {
+	if network == "" {
+		return manifest.HomeNamespace(w.scope)
+	}
+	return manifest.NetworkNamespace(plan.Target{Scope: w.scope, Resource: network})
+}
+
+// requireNothingLeft fails unless the cluster has nothing of the Infrastructure any more.
+func (w *world) requireNothingLeft() {
+	w.Helper()
+	observed, err := w.provider.Observe(w.Context(), w.scope)
+	require.NoError(w, err)
+	require.Empty(w, observed)
+	namespaces, err := w.provider.list(w.Context(), kindNamespace, "", manifest.ScopeLabels(w.scope))
+	require.NoError(w, err)
+	for _, n := range namespaces {
+		require.NotNil(w, n.GetDeletionTimestamp(), "namespace %s is left", n.GetName())
+	}
 }

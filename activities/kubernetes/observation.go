@@ -83,9 +83,10 @@ func (o *observation) of(labels map[string]string) *sighting {
 	return s
 }
 
-// object notes an object. A namespace of the scope alone is no resource.
+// object notes an object. A namespace of the scope alone is no resource, and objects of
+// type Kubernetes are looked at where their inventory is.
 func (o *observation) object(found *unstructured.Unstructured) {
-	if found.GetLabels()[manifest.LabelResource] == "" {
+	if found.GetLabels()[manifest.LabelResource] == "" || found.GetAnnotations()[manifest.AnnotationApplied] != "" {
 		return
 	}
 	s := o.of(found.GetLabels())

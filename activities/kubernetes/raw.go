@@ -53,6 +53,9 @@ func (p *Provider) applyRaw(ctx context.Context, d plan.Desired, secrets activit
 			return err
 		}
 	}
+	if first > 0 {
+		p.client.Rediscover()
+	}
 	group, groupContext := errgroup.WithContext(ctx)
 	group.SetLimit(rawParallelism)
 	for _, o := range objects[first:] {

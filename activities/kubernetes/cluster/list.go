@@ -63,7 +63,8 @@ func (c *Client) page(ctx context.Context, api dynamic.ResourceInterface, said m
 	return api.List(ctx, said)
 }
 
-// Event is what is told of an object: that it is as it is, or that it is gone.
+// Event is what is told of an object: that it is as it is, or that it is gone. One
+// without an object says that everything that is there was told of.
 type Event struct {
 	Object  *unstructured.Unstructured
 	Deleted bool
@@ -174,6 +175,7 @@ func (f *following) list(ctx context.Context) error {
 		}
 	}
 	f.version = version
+	f.tell(Event{})
 	return f.err
 }
 
@@ -201,11 +203,12 @@ func (f *following) tell(e Event) {
 	if f.done {
 		return
 	}
-	r := ReferenceOf(e.Object)
-	if e.Deleted {
-		delete(f.known, r)
-	} else {
-		f.known[r] = remembered(e.Object)
+	switch {
+	case e.Object == nil:
+	case e.Deleted:
+		delete(f.known, ReferenceOf(e.Object))
+	default:
+		f.known[ReferenceOf(e.Object)] = remembered(e.Object)
 	}
 	f.done, f.err = f.handle(e)
 	f.done = f.done || f.err != nil
@@ -234,7 +237,10 @@ func (c *Client) AwaitGone(ctx context.Context, r Reference, tell func(*unstruct
 	options := ListOptions{Kind: r.GroupVersionKind, Namespace: r.Namespace, Fields: "metadata.name=" + r.Name}
 	f := &following{client: c, options: options, known: map[Reference]*unstructured.Unstructured{r: remembered(found)}}
 	f.handle = func(e Event) (bool, error) {
-		if e.Deleted || e.Object.GetUID() != found.GetUID() {
+		switch {
+		case e.Object == nil:
+			return false, nil
+		case e.Deleted || e.Object.GetUID() != found.GetUID():
 			return true, nil
 		}
 		tell(e.Object)

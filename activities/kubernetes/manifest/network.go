@@ -7,6 +7,7 @@ import (
 
 	"windlass/plan"
 	"windlass/schemas"
+	"windlass/schemas/quantity"
 )
 
 // Reference names an object that exists.
@@ -119,7 +120,10 @@ func (t *translation) storageOutputs() (schemas.Outputs, error) {
 }
 
 // defaultSize is the size of a volume that declares none: a claim has to name one.
-const defaultSize = "1Gi"
+const defaultSize quantity.Memory = "1Gi"
+
+// StorageSize is the size of a Storage's volume.
+func StorageSize(s schemas.Storage) quantity.Memory { return cmp.Or(s.Size, defaultSize) }
 
 func (t *translation) storage(s schemas.Storage) error {
 	namespace, err := t.claimNamespace()
@@ -145,7 +149,7 @@ func (t *translation) storage(s schemas.Storage) error {
 func (t *translation) claim(namespace, name string, s schemas.Storage, labels map[string]string) {
 	spec := fields{
 		"accessModes": []any{"ReadWriteOnce"},
-		"resources":   fields{"requests": fields{"storage": cmp.Or(string(s.Size), defaultSize)}},
+		"resources":   fields{"requests": fields{"storage": string(StorageSize(s))}},
 	}
 	if s.Driver != "" {
 		spec["storageClassName"] = s.Driver
