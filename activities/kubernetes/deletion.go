@@ -41,6 +41,12 @@ func (p *Provider) Delete(ctx context.Context, target plan.Target, progress acti
 		if err := p.deleteKind(ctx, target, kind, say); err != nil {
 			return err
 		}
+		// Pods whose Job or Deployment somebody removed without them are nobody's any more.
+		if kind == kindJob {
+			if err := p.deleteKind(ctx, target, kindPod, say); err != nil {
+				return err
+			}
+		}
 	}
 	return p.releaseHome(ctx, target.Scope)
 }
