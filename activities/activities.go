@@ -53,6 +53,8 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 		NameSurvey: a.Survey, NameStart: a.StartReplica, NameAwait: a.AwaitReplica, NameOversee: a.OverseeReplicas,
 		NameRoute: a.RouteReplicas, NameDrain: a.DrainReplica, NameRemove: a.RemoveReplica, NameSetAside: a.SetAsideReplica,
 		NameAnalyse: a.AnalyseReplicas, NameSettle: a.SettleReplicas,
+		NameLookUpVersions: a.LookUpVersions, NameDeclareVersion: a.DeclareVersion,
+		NameWatchExchange: a.WatchExchange, NameFinishRollout: a.FinishRollout,
 		NameCreateContainer: a.CreateContainer, NameStartContainer: a.StartContainer, NameStopContainer: a.StopContainer,
 		NamePauseContainer: a.PauseContainer, NameResumeContainer: a.ResumeContainer,
 	} {

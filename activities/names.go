@@ -34,6 +34,11 @@ const (
 	NameAnalyse  = "AnalyseReplicas"
 	NameSettle   = "SettleReplicas"
 
+	NameLookUpVersions = "LookUpVersions"
+	NameDeclareVersion = "DeclareVersion"
+	NameWatchExchange  = "WatchExchange"
+	NameFinishRollout  = "FinishRollout"
+
 	NameCreateContainer = "CreateContainer"
 	NameStartContainer  = "StartContainer"
 	NameStopContainer   = "StopContainer"

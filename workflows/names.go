@@ -9,6 +9,7 @@ import (
 
 	"windlass/activities"
 	"windlass/plan/rollout"
+	"windlass/plan/supervision"
 	"windlass/schemas"
 )
 
@@ -113,6 +114,10 @@ type RolloutInput struct {
 	Told int `json:"told,omitempty"`
 	// State is where an earlier run stopped; nil begins.
 	State *rollout.State `json:"state,omitempty"`
+	// Supervised says that the provider's place exchanges the replicas by itself;
+	// Supervision is State then.
+	Supervised  bool               `json:"supervised,omitempty"`
+	Supervision *supervision.State `json:"supervision,omitempty"`
 }
 
 // RolloutOutput is what a rollout that succeeded leaves behind.

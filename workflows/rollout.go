@@ -19,7 +19,10 @@ import (
 // It ends as completed, as cancelled, or as failed with an error of type ErrorFailed
 // or ErrorRolledBack whose details are a schemas.Failure.
 func Rollout(ctx workflow.Context, in RolloutInput) (RolloutOutput, error) {
-	r := &rolling{RolloutInput: in, outbox: newOutbox(ctx), running: map[string]workflow.CancelFunc{}, moved: true}
+	if in.Supervised {
+		return supervise(ctx, in)
+	}
+	r := &rolling{herald: herald{RolloutInput: &in, outbox: newOutbox(ctx)}, running: map[string]workflow.CancelFunc{}, moved: true}
 	defer r.outbox.flush(ctx)
 	if r.State == nil {
 		if err := r.survey(ctx); err != nil {
@@ -32,12 +35,12 @@ func Rollout(ctx workflow.Context, in RolloutInput) (RolloutOutput, error) {
 	for !r.State.Done() && ctx.Err() == nil {
 		r.receive(ctx, orders)
 		if isLong(ctx) && r.settled(ctx, orders) {
-			return RolloutOutput{}, workflow.NewContinueAsNewError(ctx, NameRollout, r.RolloutInput)
+			return RolloutOutput{}, workflow.NewContinueAsNewError(ctx, NameRollout, in)
 		}
 		for _, a := range r.State.Decide(workflow.Now(ctx)) {
 			r.begin(ctx, a)
 		}
-		r.tellProgress(ctx)
+		r.tellProgress(ctx, r.State.Status())
 		if r.State.Done() {
 			break
 		}
@@ -50,8 +53,7 @@ func Rollout(ctx workflow.Context, in RolloutInput) (RolloutOutput, error) {
 
 // rolling is the state of one run.
 type rolling struct {
-	RolloutInput
-	outbox *outbox
+	herald
 	// running cancels what runs, by the replica or the kind of action.
 	running map[string]workflow.CancelFunc
 	// unwatch ends the watch over the replicas.
@@ -60,10 +62,6 @@ type rolling struct {
 	moved bool
 	// alarm is when the next timer goes off, zero when none runs.
 	alarm time.Time
-	// shown is what was told last, toldAt when, and due when what has changed since then
-	// is to be told; zero is nothing.
-	shown       progress
-	toldAt, due time.Time
 }
 
 // survey finds what there is, and begins.
@@ -89,7 +87,7 @@ func (r *rolling) survey(ctx workflow.Context) error {
 		}
 	}
 	r.State = rollout.New(out.Strategy, out.Target, out.Stable, out.Found.Balanced, r.GoesBack, members)
-	r.tell(ctx, schemas.StatusRolloutStarted, "")
+	r.tell(ctx, r.State.Status(), schemas.StatusRolloutStarted, "")
 	return nil
 }
 
@@ -157,7 +155,7 @@ func (r *rolling) end(ctx workflow.Context) (RolloutOutput, error) {
 	_ = workflow.Await(detached, r.State.Idle)
 	if !r.State.Done() {
 		r.State.Phase = schemas.RolloutCancelled
-		r.tell(detached, schemas.StatusRolloutCancelled, "")
+		r.tell(detached, r.State.Status(), schemas.StatusRolloutCancelled, "")
 		return RolloutOutput{}, ctx.Err()
 	}
 	var out RolloutOutput
@@ -174,7 +172,7 @@ func (r *rolling) end(ctx workflow.Context) (RolloutOutput, error) {
 			return out, err
 		}
 	}
-	r.tell(detached, event, "")
+	r.tell(detached, r.State.Status(), event, "")
 	if r.State.Phase == schemas.RolloutSucceeded {
 		return out, nil
 	}

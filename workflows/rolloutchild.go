@@ -16,7 +16,7 @@ func (e *execution) rollOut(ctx workflow.Context, o schemas.Operation) (schemas.
 	in := RolloutInput{
 		Command: e.Command, Deployment: e.Revision.Number, Target: e.target, Stable: e.Stable, Resource: o.Resource,
 		GoesBack: e.plan.OnFailure == schemas.OnFailureRollback && !e.rollingBack && !e.Heal,
-		Told:     e.attempts * toldPerRollout,
+		Told:     e.attempts * toldPerRollout, Supervised: o.Supervised,
 	}
 	id := RolloutID(e.Command.Scope, e.Revision.Number, o.Resource)
 	if e.rollingBack {

@@ -20,13 +20,22 @@ const progressInterval = 500 * time.Millisecond
 // has taken, and the replicas.
 type progress struct{ turn, replicas string }
 
+// herald tells of one rollout.
+type herald struct {
+	*RolloutInput
+	outbox *outbox
+	// shown is what was told last, toldAt when, and due when what has changed since then
+	// is to be told; zero is nothing.
+	shown       progress
+	toldAt, due time.Time
+}
+
 // tellProgress tells where the rollout stands, when that has changed: a turn at once,
 // replicas not too often.
-func (r *rolling) tellProgress(ctx workflow.Context) {
-	if r.State.Done() {
+func (h *herald) tellProgress(ctx workflow.Context, s schemas.RolloutStatus) {
+	if s.Phase.Final() {
 		return
 	}
-	s := r.State.Status()
 	now := progress{turn: fmt.Sprint(s.Phase, s.Paused, s.Step, s.Error != nil), replicas: s.Message}
 	if s.Weight != nil {
 		now.turn += fmt.Sprintf(" %d%%", *s.Weight)
@@ -34,23 +43,22 @@ func (r *rolling) tellProgress(ctx workflow.Context) {
 	for _, set := range s.Sets {
 		now.replicas += fmt.Sprint(" ", set.There, set.Available, set.Serving)
 	}
-	next := r.toldAt.Add(progressInterval)
+	next := h.toldAt.Add(progressInterval)
 	switch {
-	case now == r.shown:
-		r.due = time.Time{}
+	case now == h.shown:
+		h.due = time.Time{}
 		return
-	case now.turn == r.shown.turn && workflow.Now(ctx).Before(next):
-		r.due = next
+	case now.turn == h.shown.turn && workflow.Now(ctx).Before(next):
+		h.due = next
 		return
 	}
-	r.shown, r.toldAt, r.due = now, workflow.Now(ctx), time.Time{}
-	r.tell(ctx, schemas.StatusRolloutProgressed, "")
+	h.shown, h.toldAt, h.due = now, workflow.Now(ctx), time.Time{}
+	h.tell(ctx, s, schemas.StatusRolloutProgressed, "")
 }
 
 // tell publishes an event of the rollout.
-func (r *rolling) tell(ctx workflow.Context, eventType, by string) {
-	status := r.State.Status()
-	status.Scope, status.Resource, status.Revision, status.By = r.Command.Scope, r.Resource, r.Deployment, by
+func (h *herald) tell(ctx workflow.Context, status schemas.RolloutStatus, eventType, by string) {
+	status.Scope, status.Resource, status.Revision, status.By = h.Command.Scope, h.Resource, h.Deployment, by
 	listed := 0
 	for _, set := range status.Sets {
 		listed += len(set.Replicas)
@@ -60,11 +68,11 @@ func (r *rolling) tell(ctx workflow.Context, eventType, by string) {
 			status.Sets[i].Replicas = nil
 		}
 	}
-	r.Told++
-	r.outbox.add(ctx, schemas.Event{
-		Type: eventType, Source: schemas.RolloutSource(r.Command.Scope, r.Resource), Subject: r.Resource,
-		Sequence:      schemas.DeploymentSequence(r.Deployment, r.Told),
-		CorrelationID: workflow.GetInfo(ctx).WorkflowExecution.ID, CausationID: r.Command.ID, TraceParent: r.Command.TraceParent,
+	h.Told++
+	h.outbox.add(ctx, schemas.Event{
+		Type: eventType, Source: schemas.RolloutSource(h.Command.Scope, h.Resource), Subject: h.Resource,
+		Sequence:      schemas.DeploymentSequence(h.Deployment, h.Told),
+		CorrelationID: workflow.GetInfo(ctx).WorkflowExecution.ID, CausationID: h.Command.ID, TraceParent: h.Command.TraceParent,
 		Rollout: &status,
 	})
 	workflow.SetCurrentDetails(ctx, rolloutDetails(status))

@@ -6,17 +6,22 @@ import (
 	"windlass/schemas"
 )
 
-// receive gives the rollout what somebody asks of it, and says whether there was
-// something.
-func (r *rolling) receive(ctx workflow.Context, orders workflow.ReceiveChannel) bool {
+// receiveOrders takes what somebody asks of a rollout, and says whether there was something.
+func receiveOrders(ctx workflow.Context, orders workflow.ReceiveChannel, take func(schemas.CommandReference)) bool {
 	received := false
 	var command schemas.CommandReference
 	for orders.ReceiveAsync(&command) {
 		received = true
-		r.order(ctx, command)
+		take(command)
 		command = schemas.CommandReference{}
 	}
 	return received
+}
+
+// receive gives the rollout what somebody asks of it, and says whether there was
+// something.
+func (r *rolling) receive(ctx workflow.Context, orders workflow.ReceiveChannel) bool {
+	return receiveOrders(ctx, orders, func(command schemas.CommandReference) { r.order(ctx, command) })
 }
 
 func (r *rolling) order(ctx workflow.Context, command schemas.CommandReference) {
@@ -27,7 +32,7 @@ func (r *rolling) order(ctx workflow.Context, command schemas.CommandReference) 
 	r.moved = true
 	r.outbox.add(ctx, commandEvent(command, schemas.StatusCommandAccepted))
 	if command.Order == schemas.RolloutPause {
-		r.tell(ctx, schemas.StatusRolloutPaused, command.Source)
+		r.tell(ctx, r.State.Status(), schemas.StatusRolloutPaused, command.Source)
 	}
 	if !r.State.Step.Running {
 		if cancel := r.running["analyse"]; cancel != nil {
@@ -37,10 +42,8 @@ func (r *rolling) order(ctx workflow.Context, command schemas.CommandReference) 
 }
 
 // refuseRest rejects what comes to a rollout that has ended.
-func (r *rolling) refuseRest(ctx workflow.Context, orders workflow.ReceiveChannel) {
-	var command schemas.CommandReference
-	for orders.ReceiveAsync(&command) {
-		r.outbox.add(ctx, rejected(ctx, command, schemas.Failure{Field: "data", Message: "the rollout has ended"}))
-		command = schemas.CommandReference{}
-	}
+func (h *herald) refuseRest(ctx workflow.Context, orders workflow.ReceiveChannel) {
+	receiveOrders(ctx, orders, func(command schemas.CommandReference) {
+		h.outbox.add(ctx, rejected(ctx, command, schemas.Failure{Field: "data", Message: "the rollout has ended"}))
+	})
 }

@@ -24,7 +24,7 @@ func (s *State) Status() schemas.RolloutStatus {
 		if version == "" || sets[version] != nil {
 			return
 		}
-		sets[version] = &schemas.RolloutSet{Role: role, Version: short(version), Revision: revision, Image: image, Declared: replicas}
+		sets[version] = &schemas.RolloutSet{Role: role, Version: Short(version), Revision: revision, Image: image, Declared: replicas}
 		order = append(order, version)
 	}
 	note(s.Target.Set, schemas.RolloutTarget, s.Target.Revision, s.Target.Replicas, s.Target.Image)
@@ -49,7 +49,8 @@ func (s *State) Status() schemas.RolloutStatus {
 	return status
 }
 
-func short(version string) string {
+// Short is the beginning of a version, which tells versions apart for people.
+func Short(version string) string {
 	return version[:min(len(version), shortVersion)]
 }
 
