@@ -32,7 +32,7 @@ func (p *Provider) Apply(ctx context.Context, desired plan.Desired, secrets acti
 	if desired.Type == schemas.TypeKubernetes {
 		return outputs, p.applyRaw(ctx, desired, secrets, say)
 	}
-	objects, err := p.declare(ctx, desired, secrets, say)
+	objects, err := p.declare(ctx, desired, secrets, say, func(*unstructured.Unstructured) {})
 	if err != nil {
 		return nil, err
 	}
@@ -43,8 +43,8 @@ func (p *Provider) Apply(ctx context.Context, desired plan.Desired, secrets acti
 }
 
 // declare applies every object of a resource and returns them, without waiting for what
-// they bring about.
-func (p *Provider) declare(ctx context.Context, d plan.Desired, secrets activities.Secrets, say activities.Progress) ([]*unstructured.Unstructured, error) {
+// they bring about. Edit may change each before that.
+func (p *Provider) declare(ctx context.Context, d plan.Desired, secrets activities.Secrets, say activities.Progress, edit func(*unstructured.Unstructured)) ([]*unstructured.Unstructured, error) {
 	options, err := p.offered(ctx)
 	if err != nil {
 		return nil, err
@@ -57,6 +57,7 @@ func (p *Provider) declare(ctx context.Context, d plan.Desired, secrets activiti
 		return nil, err
 	}
 	for _, o := range objects {
+		edit(o)
 		if err := p.place(ctx, d, o, say); err != nil {
 			return nil, err
 		}

@@ -182,3 +182,12 @@ func (w *world) requireNothingLeft() {
 		require.NotNil(w, n.GetDeletionTimestamp(), "namespace %s is left", n.GetName())
 	}
 }
+
+// only is the name of the one object of a kind that the Infrastructure has.
+func (w *world) only(kind schemaKind) string {
+	w.Helper()
+	found, err := w.provider.list(w.Context(), kind, "", manifest.ScopeLabels(w.scope))
+	require.NoError(w, err)
+	require.Len(w, found, 1)
+	return found[0].GetName()
+}

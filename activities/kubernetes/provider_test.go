@@ -64,7 +64,7 @@ func TestEveryTypeOfResource(t *testing.T) {
 			changed: []string{network, `{name: users-db, type: Database, properties: {engine: postgres, version: "15", networks: ["${backend.name}"], resources: {memoryLimit: 1Gi}}}`},
 			want:    []string{`update users-db: adds resources as {"memoryLimit":"1Gi"}`},
 			object: func(w *world) string {
-				return "/api/v1/namespaces/" + w.namespace("backend") + "/secrets/users-db-environment"
+				return "/api/v1/namespaces/" + w.namespace("backend") + "/secrets/" + w.only(kindSecret)
 			},
 			change: map[string]any{"data": map[string]any{"server.POSTGRES_PASSWORD": "Z3Vlc3NlZA=="}},
 			drift:  "server.POSTGRES_PASSWORD of Secret",

@@ -14,6 +14,9 @@ const (
 	// unschedulableAfter is how long a pod may find no node: a node that is just being
 	// added needs about that long to be seen.
 	unschedulableAfter = 15 * time.Second
+	// refusedAfter is how long the server may refuse the pods of a controller, which tries
+	// again: what refuses them may be about to change.
+	refusedAfter = 10 * time.Second
 	// crashesUntilPlain is how often a container may end by itself before it is plain that
 	// it will go on doing so.
 	crashesUntilPlain = 2

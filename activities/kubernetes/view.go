@@ -121,9 +121,7 @@ func (v *view) stall(now time.Time) (*activities.Fault, time.Time) {
 		if fault != nil {
 			return fault, time.Time{}
 		}
-		if !at.IsZero() && (again.IsZero() || at.Before(again)) {
-			again = at
-		}
+		again = earlier(again, at)
 	}
 	return nil, again
 }

@@ -102,8 +102,11 @@ func (t *translation) template(namespace string, p pod) (fields, error) {
 	return fields{"metadata": fields{"labels": labels}, "spec": spec}, nil
 }
 
-// environmentSecret is the name of the Secret with the variables that hold secrets.
-func (t *translation) environmentSecret() string { return ObjectName(t.Resource + "-environment") }
+// environmentSecret is the name of the Secret with the variables that hold secrets. Each
+// version has its own, so that pods of the former one can be started again meanwhile.
+func (t *translation) environmentSecret() string {
+	return ObjectName(t.Resource + "-environment-" + t.SpecHash[:min(len(t.SpecHash), 8)])
+}
 
 // security is the restricted Pod Security Standard, as far as a pod as a whole has it.
 // https://kubernetes.io/docs/concepts/security/pod-security-standards/

@@ -1,0 +1,193 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"windlass/activities"
+	"windlass/activities/kubernetes/cluster"
+	"windlass/activities/kubernetes/manifest"
+	"windlass/plan"
+	"windlass/plan/supervision"
+	"windlass/schemas"
+)
+
+var _ activities.SupervisedProvider = (*Provider)(nil)
+
+// Supervises implements activities.SupervisedProvider: Deployments exchange their pods.
+func (p *Provider) Supervises(declared plan.Desired) (bool, error) {
+	if declared.Type != schemas.TypeCompute {
+		return false, nil
+	}
+	c, err := schemas.Decode[schemas.Compute](declared.Declaration())
+	if err != nil {
+		return false, &activities.Fault{Kind: activities.Invalid, Resource: declared.Resource, Field: "properties", Message: err.Error(), Err: err}
+	}
+	return c.Overlaps(), nil
+}
+
+// BeginRollout implements activities.SupervisedProvider.
+func (p *Provider) BeginRollout(ctx context.Context, declared plan.Desired, paused bool, secrets activities.Secrets, progress activities.Progress) error {
+	say, stop := activities.Narrate(progress)
+	defer stop()
+	unlock, err := p.locks.Lock(ctx, declared.Target, say)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	_, err = p.declare(ctx, declared, secrets, say, func(o *unstructured.Unstructured) {
+		if paused && o.GroupVersionKind() == kindDeployment {
+			_ = unstructured.SetNestedField(o.Object, true, "spec", "paused") // spec is an object
+		}
+	})
+	return err
+}
+
+// exchangeInterval lies at least between two answers of WatchRollout, so that many pods
+// that change together are one change.
+const exchangeInterval = 500 * time.Millisecond
+
+// WatchRollout implements activities.SupervisedProvider.
+func (p *Provider) WatchRollout(ctx context.Context, declared plan.Desired, seen supervision.Exchange, _ activities.Secrets, progress activities.Progress) (supervision.Exchange, error) {
+	say, stop := activities.Narrate(progress)
+	defer stop()
+	reference := cluster.Reference{GroupVersionKind: kindDeployment, Namespace: manifest.Namespace(declared), Name: manifest.ObjectName(declared.Resource)}
+	earliest := time.Now().Add(exchangeInterval)
+	var now supervision.Exchange
+	var fault *activities.Fault
+	err := p.look(ctx, declared, reference, func(v view) (bool, time.Time) {
+		var again time.Time
+		if now, fault, again = v.exchange(declared, seen, time.Now()); fault != nil {
+			return true, time.Time{}
+		}
+		say(fmt.Sprintf("%d of %d replicas are available", now.Available, now.Declared))
+		if now == seen {
+			return false, again
+		}
+		if time.Now().Before(earliest) && !now.Complete {
+			return false, earliest
+		}
+		return true, time.Time{}
+	})
+	if err != nil || fault == nil {
+		return now, err
+	}
+	return now, p.withEvidence(ctx, declared, reference.Namespace, fault)
+}
+
+// FinishRollout implements activities.SupervisedProvider.
+func (p *Provider) FinishRollout(ctx context.Context, declared plan.Desired, progress activities.Progress) (schemas.Outputs, error) {
+	say, stop := activities.Narrate(progress)
+	defer stop()
+	unlock, err := p.locks.Lock(ctx, declared.Target, say)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	options, err := p.offered(ctx)
+	if err != nil {
+		return nil, err
+	}
+	objects, err := manifest.Objects(declared, options, unrevealed{})
+	if err != nil {
+		return nil, err
+	}
+	if err := p.prune(ctx, declared.Target, objects, say); err != nil {
+		return nil, err
+	}
+	return p.Outputs(declared)
+}
+
+// exchange is how far a Deployment has come, and why it will plainly not come further;
+// nil where it still may. The time is when to look again although nothing is told.
+func (v view) exchange(d plan.Desired, seen supervision.Exchange, now time.Time) (supervision.Exchange, *activities.Fault, time.Time) {
+	if v.object == nil {
+		return seen, &activities.Fault{Kind: activities.Unhealthy, Message: "its Deployment was removed by somebody"}, time.Time{}
+	}
+	var deployment appsv1.Deployment
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(v.object.Object, &deployment); err != nil {
+		return seen, &activities.Fault{Kind: activities.Invalid, Message: err.Error(), Err: err}, time.Time{}
+	}
+	fault, again := v.stall(now)
+	if fault == nil {
+		var at time.Time
+		fault, at = refusal(&deployment, now)
+		again = earlier(again, at)
+	}
+	if fault != nil {
+		return seen, fault, time.Time{}
+	}
+	e := supervision.Exchange{Declared: int(*deployment.Spec.Replicas)}
+	hold := time.Duration(d.RolloutStrategy().MinReadySeconds) * time.Second
+	for _, pod := range v.pods {
+		ready, since := readiness(pod)
+		switch {
+		case pod.DeletionTimestamp != nil:
+		case pod.Labels[manifest.LabelSpec] != v.version:
+			e.Old++
+			if ready {
+				e.OldAvailable++
+			}
+		default:
+			e.Updated++
+			if !ready && seen.Complete && !since.Before(pod.CreationTimestamp.Add(time.Second)) {
+				return e, unreadyAgain(pod), time.Time{}
+			}
+			if ready {
+				e.Ready++
+			}
+			if at := since.Add(hold); ready && !now.Before(at) {
+				e.Available++
+			} else if ready {
+				again = earlier(again, at)
+			}
+		}
+	}
+	s := deployment.Status
+	declared := *deployment.Spec.Replicas
+	e.Complete = s.ObservedGeneration >= deployment.Generation && s.UpdatedReplicas == declared && s.Replicas == declared && s.AvailableReplicas == declared && e.Old == 0
+	return e, nil, again
+}
+
+// earlier is the earlier of two times, of which zero is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+// readiness says whether a pod is ready, and since when it is so or not.
+func readiness(pod *corev1.Pod) (bool, time.Time) {
+	for _, c := range pod.Status.Conditions {
+		if c.Type == corev1.PodReady {
+			return c.Status == corev1.ConditionTrue, c.LastTransitionTime.Time
+		}
+	}
+	return false, time.Time{}
+}
+
+func unreadyAgain(pod *corev1.Pod) *activities.Fault {
+	return &activities.Fault{Kind: activities.Unhealthy, Message: fmt.Sprintf("pod %s was ready and is not any more", pod.Name), Evidence: &schemas.Evidence{Container: pod.Name}}
+}
+
+// refusal is why the server lets the controller make no pods, once that has stood for a
+// while; until then it is when to look again.
+func refusal(deployment *appsv1.Deployment, now time.Time) (*activities.Fault, time.Time) {
+	for _, c := range deployment.Status.Conditions {
+		if c.Type != appsv1.DeploymentReplicaFailure || c.Status != corev1.ConditionTrue {
+			continue
+		}
+		if at := c.LastTransitionTime.Add(refusedAfter); now.Before(at) {
+			return nil, at
+		}
+		return &activities.Fault{Kind: activities.Unhealthy, Message: "no pod can be made: " + c.Message, Hint: "ask for less, or have the quota or the policy changed"}, time.Time{}
+	}
+	return nil, time.Time{}
+}
