@@ -114,8 +114,12 @@ func assemble(ctx context.Context, c Config, conn *nats.Conn, temporal client.Cl
 	if err != nil {
 		return nil, err
 	}
+	places, err := events.OpenPlaces(ctx, js)
+	if err != nil {
+		return nil, err
+	}
 	publisher := events.NewPublisher(js, records)
-	planner := &activities.Planner{Providers: providers.providers, Protections: protections}
+	planner := &activities.Planner{Providers: providers.providers, Protections: protections, Places: places, Records: records, Logger: c.Logger}
 	r := &runner{config: c, conn: conn, fatal: make(chan error, 2)}
 	r.worker = sdk.New(temporal, TaskQueue, sdk.Options{
 		WorkerStopTimeout:                stopTimeout,
