@@ -69,6 +69,8 @@ type fakeWorker struct {
 	statuses  map[schemas.Scope]schemas.StatusAnswer
 	plans     schemas.PlanAnswer
 	revisions schemas.RevisionsAnswer
+	providers schemas.ProvidersAnswer
+	scopes    schemas.ScopesAnswer
 	// containers answers questions for containers; asked is the newest of them.
 	containers schemas.ContainersAnswer
 	asked      schemas.ContainersRequest
@@ -108,6 +110,7 @@ func workOn(t *testing.T, url string, react func(event.Event) []schemas.Event) *
 		schemas.QueryPlan: w.answerPlan, schemas.QueryDiff: w.answerPlan,
 		schemas.QueryRevisions: w.answerRevisions, schemas.QueryRevision: w.answerRevision,
 		schemas.QueryContainers: w.answerContainers, schemas.QueryLogs: w.answerLogs,
+		schemas.QueryProviders: w.answerProviders, schemas.QueryScopes: w.answerScopes,
 	} {
 		require.NoError(t, service.AddEndpoint(nats.NewInbox()[7:], answer, micro.WithEndpointSubject(subject)))
 	}
@@ -157,6 +160,10 @@ func (w *fakeWorker) answerList(r micro.Request) {
 }
 
 func (w *fakeWorker) answerPlan(r micro.Request) { _ = r.RespondJSON(w.plans) }
+
+func (w *fakeWorker) answerProviders(r micro.Request) { _ = r.RespondJSON(w.providers) }
+
+func (w *fakeWorker) answerScopes(r micro.Request) { _ = r.RespondJSON(w.scopes) }
 
 func (w *fakeWorker) answerRevisions(r micro.Request) { _ = r.RespondJSON(w.revisions) }
 

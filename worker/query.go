@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"slices"
-	"sort"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -28,8 +25,10 @@ type queries struct {
 	records   *events.Records
 	revisions *events.Revisions
 	planner   *activities.Planner
-	effects   *activities.Activities
-	logger    *slog.Logger
+	// kinds are those of the providers, by name.
+	kinds   map[string]schemas.ProviderKind
+	effects *activities.Activities
+	logger  *slog.Logger
 }
 
 // failure is an answer that could not be given.
@@ -63,6 +62,7 @@ func (q *queries) serve(conn *nats.Conn) (micro.Service, error) {
 		"diff":       {schemas.QueryDiff, q.diff},
 		"drift":      {schemas.QueryDrift, q.drift},
 		"plan":       {schemas.QueryPlan, q.plan},
+		"providers":  {schemas.QueryProviders, q.providers},
 		"revision":   {schemas.QueryRevision, q.revision},
 		"revisions":  {schemas.QueryRevisions, q.allRevisions},
 		"scopes":     {schemas.QueryScopes, q.scopes},
@@ -161,39 +161,13 @@ func (q *queries) status(ctx context.Context, data []byte) (any, error) {
 	}
 	answer := schemas.StatusAnswer{Infrastructure: *record, Resources: resources, Rollouts: rollouts}
 	if request.Live {
-		if answer.Replicas, err = q.replicas(ctx, request.Scope); err != nil {
-			return nil, err
+		held := make([]string, len(resources))
+		for i, r := range resources {
+			held[i] = r.Provider
 		}
+		answer.Replicas, answer.Unreachable = q.replicas(ctx, request.Scope, held)
 	}
 	return answer, nil
-}
-
-// replicas asks every provider for what runs, and measures it.
-func (q *queries) replicas(ctx context.Context, scope schemas.Scope) ([]schemas.ReplicaStatus, error) {
-	all := []schemas.ReplicaStatus{}
-	for _, provider := range q.planner.Providers {
-		observed, err := provider.Observe(ctx, scope)
-		if err != nil {
-			return nil, err
-		}
-		for _, o := range observed {
-			if len(o.Replicas) == 0 {
-				continue
-			}
-			metrics, err := provider.Metrics(ctx, o.Target)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, statuses(o, metrics)...)
-		}
-	}
-	sort.Slice(all, func(i, j int) bool {
-		if all[i].Resource != all[j].Resource {
-			return all[i].Resource < all[j].Resource
-		}
-		return all[i].Name < all[j].Name
-	})
-	return all, nil
 }
 
 func statuses(o plan.Observed, metrics []activities.Metrics) []schemas.ReplicaStatus {
@@ -212,31 +186,4 @@ func statuses(o plan.Observed, metrics []activities.Metrics) []schemas.ReplicaSt
 		})
 	}
 	return out
-}
-
-// scopes asks every provider what it holds something of.
-func (q *queries) scopes(ctx context.Context, _ []byte) (any, error) {
-	answer := schemas.ScopesAnswer{Scopes: []schemas.Scope{}}
-	for _, provider := range q.planner.Providers {
-		held, err := provider.Scopes(ctx)
-		if err != nil {
-			return nil, err
-		}
-		answer.Scopes = append(answer.Scopes, held...)
-	}
-	slices.SortFunc(answer.Scopes, func(a, b schemas.Scope) int { return strings.Compare(a.String(), b.String()) })
-	answer.Scopes = slices.Compact(answer.Scopes)
-	return answer, nil
-}
-
-func (q *queries) version(ctx context.Context, _ []byte) (any, error) {
-	answer := schemas.VersionAnswer{Version: schemas.Version(), Providers: map[string]string{}}
-	for name, provider := range q.planner.Providers {
-		version, err := provider.Version(ctx)
-		if err != nil {
-			version = "unavailable: " + err.Error()
-		}
-		answer.Providers[name] = version
-	}
-	return answer, nil
 }

@@ -62,7 +62,11 @@ func openDesk(t *testing.T, providers activities.Providers) *desk {
 	vault, err := activities.NewVault(make([]byte, activities.MasterKeySize), "")
 	require.NoError(t, err)
 	effects := &activities.Activities{Planner: planner, Revisions: d.revisions, Vault: vault}
-	service, err := (&queries{records: d.records, revisions: d.revisions, planner: planner, effects: effects, logger: logger}).serve(d.conn)
+	kinds := map[string]schemas.ProviderKind{}
+	for name := range providers {
+		kinds[name] = schemas.ProviderDocker
+	}
+	service, err := (&queries{records: d.records, revisions: d.revisions, planner: planner, kinds: kinds, effects: effects, logger: logger}).serve(d.conn)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, service.Stop()) })
 	return d

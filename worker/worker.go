@@ -146,7 +146,7 @@ func assemble(ctx context.Context, c Config, conn *nats.Conn, temporal client.Cl
 	effects.RegisterWatches(r.watcher)
 	starter := &starter{temporal: temporal, records: records}
 	r.trigger = events.NewTrigger(js, publisher, revisions, starter, c.Logger)
-	r.queries = &queries{records: records, revisions: revisions, planner: planner, effects: effects, logger: c.Logger}
+	r.queries = &queries{records: records, revisions: revisions, planner: planner, kinds: providers.kinds, effects: effects, logger: c.Logger}
 	return r, nil
 }
 
