@@ -12,8 +12,13 @@ const KindProviders = "Providers"
 // ProviderKind is what answers at a provider.
 type ProviderKind string
 
-// ProviderDocker is Docker Engine, or what speaks its API.
-const ProviderDocker ProviderKind = "docker"
+// The kinds of providers.
+const (
+	// ProviderDocker is Docker Engine, or what speaks its API.
+	ProviderDocker ProviderKind = "docker"
+	// ProviderKubernetes is a Kubernetes cluster.
+	ProviderKubernetes ProviderKind = "kubernetes"
+)
 
 // Providers is a document: the providers of a worker. All workers of one installation
 // need the same, since any of them may serve any command.

@@ -70,10 +70,16 @@ func (q *queries) serve(conn *nats.Conn) (micro.Service, error) {
 		"version":    {schemas.QueryVersion, q.version},
 	} {
 		// A slow engine must not hold up the next question.
-		handler := micro.HandlerFunc(func(request micro.Request) { go q.respond(request, endpoint.answer) })
+		handler := micro.HandlerFunc(func(request micro.Request) { go q.respond(conn, request, endpoint.answer) })
 		if err := service.AddEndpoint(name, handler, micro.WithEndpointSubject(endpoint.subject)); err != nil {
 			return nil, fmt.Errorf("query service: %s: %w", name, err)
 		}
+	}
+	objects := micro.HandlerFunc(func(request micro.Request) {
+		go q.respond(conn, request, func(ctx context.Context, data []byte) (any, error) { return q.object(ctx, request.Subject(), data) })
+	})
+	if err := service.AddEndpoint("objects", objects, micro.WithEndpointSubject(schemas.ObjectSubjects)); err != nil {
+		return nil, fmt.Errorf("query service: objects: %w", err)
 	}
 	// Whoever hears that the worker is ready may ask at once.
 	if err := conn.FlushTimeout(startTimeout); err != nil {
@@ -82,11 +88,20 @@ func (q *queries) serve(conn *nats.Conn) (micro.Service, error) {
 	return service, nil
 }
 
-func (q *queries) respond(request micro.Request, answer func(context.Context, []byte) (any, error)) {
+func (q *queries) respond(conn *nats.Conn, request micro.Request, answer func(context.Context, []byte) (any, error)) {
 	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
 	defer cancel()
 	value, err := answer(ctx, request.Data())
-	if err != nil {
+	var text []byte
+	if err == nil {
+		text, err = json.Marshal(value)
+	}
+	if most := conn.MaxPayload(); err == nil && int64(len(text)) > most {
+		err = &failure{413, fmt.Sprintf("the answer has %d bytes, and NATS takes %d; ask for less of it", len(text), most)}
+	}
+	if err == nil {
+		err = request.Respond(text)
+	} else {
 		code := 503
 		if f, ok := err.(*failure); ok {
 			code = f.code
@@ -94,12 +109,9 @@ func (q *queries) respond(request micro.Request, answer func(context.Context, []
 		// Not request.Error, which is for a handler that has not returned: it writes
 		// where the service reads afterwards.
 		failed := micro.Headers{micro.ErrorHeader: {err.Error()}, micro.ErrorCodeHeader: {strconv.Itoa(code)}}
-		if err := request.Respond(nil, micro.WithHeaders(failed)); err != nil {
-			q.logger.Warn("a question stays without an answer", "error", err)
-		}
-		return
+		err = request.Respond(nil, micro.WithHeaders(failed))
 	}
-	if err := request.RespondJSON(value); err != nil {
+	if err != nil {
 		q.logger.Warn("a question stays without an answer", "error", err)
 	}
 }
