@@ -10,7 +10,7 @@ COUNT = awk 'NR % 100 == 0 { print "  " NR " packages compiled"; fflush() } /^(\
 # How long one package of tests may take.
 TEST_TIMEOUT ?= 40m
 
-.PHONY: help build dev demo test lint bench histories reference engine images clean
+.PHONY: help build dev demo test lint bench histories reference engine images kubernetes clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ demo: build engine ## deploy the users service, kill the worker, destroy everyth
 
 # The integration tests have the machine for themselves: they run eight stacks side
 # by side. Benchmarks hold no tests; lint compiles them.
-test: engine images lint ## run every check and test
+test: engine images kubernetes lint ## run every check and test
 	@echo "building the tests with the race detector; the first time takes some minutes"
 	@go build -race -v ./... 2>&1 | $(COUNT)
 	@go test -race -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -vE '/dev/(integration$$|bench/)')
@@ -57,6 +57,9 @@ engine: # make sure that a container engine answers
 
 images: # build the images of the demo and the tests
 	@go run ./dev/images/cmd all
+
+kubernetes: # build the programs of the Kubernetes cluster of the tests
+	@go run ./dev/kubernetes/cmd
 
 clean: ## remove what was built
 	@rm -rf bin

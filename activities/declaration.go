@@ -97,6 +97,11 @@ func (d *declaration) resource(r *schemas.Resource) (*declared, error) {
 	if err != nil {
 		return nil, err
 	}
+	if placing, ok := provider.(PlacingProvider); ok && placing.PlacedByUse(r.Type) {
+		if properties, dependencies, err = d.placed(r, properties, dependencies); err != nil {
+			return nil, err
+		}
+	}
 	hash, err := plan.Hash(r.Type, properties)
 	if err != nil {
 		return nil, err
@@ -104,12 +109,17 @@ func (d *declaration) resource(r *schemas.Resource) (*declared, error) {
 	result := &declared{desired: plan.Desired{
 		Target:   plan.Target{Scope: d.document.Scope(), Resource: r.Name, Type: r.Type, Provider: r.Provider},
 		Revision: d.revision, SpecHash: hash, DependsOn: dependencies, Properties: properties,
-		Protect: r.Protect, Tags: r.Tags, Timeouts: r.Timeouts, Strategy: strategy, Immutable: provider.Immutable(r.Type),
+		Protect: r.Protect, Tags: r.Tags, Timeouts: r.Timeouts, Strategy: strategy, ReplaceOn: provider.ReplaceOn(r.Type),
 	}}
-	if replicas, ok := provider.(ReplicaProvider); ok {
-		if result.desired.Rolls, err = replicas.Rolls(result.desired); err != nil {
-			return nil, at(err, r.Name, "")
-		}
+	switch rolling := provider.(type) {
+	case ReplicaProvider:
+		result.desired.Rolls, err = rolling.Rolls(result.desired)
+	case SupervisedProvider:
+		result.desired.Supervised, err = rolling.Supervises(result.desired)
+		result.desired.Rolls = result.desired.Supervised
+	}
+	if err != nil {
+		return nil, at(err, r.Name, "")
 	}
 	if result.outputs, err = provider.Outputs(result.desired); err != nil {
 		return nil, at(err, r.Name, "")

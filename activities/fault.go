@@ -24,12 +24,16 @@ const (
 	Protected FaultKind = "Protected"
 	// Unhealthy: a replica ended or never became healthy.
 	Unhealthy FaultKind = "Unhealthy"
-	// Unavailable: the other side does not answer; the only kind worth a retry.
+	// Forbidden: who asks is known, and may not.
+	Forbidden FaultKind = "Forbidden"
+	// Unavailable: the other side does not answer, which a retry may mend.
 	Unavailable FaultKind = "Unavailable"
+	// Throttled: the other side wants to be asked less often, which a retry may mend.
+	Throttled FaultKind = "Throttled"
 )
 
 // Permanent says that a retry cannot help.
-func (k FaultKind) Permanent() bool { return k != Unavailable }
+func (k FaultKind) Permanent() bool { return k != Unavailable && k != Throttled }
 
 // Fault is an error that says what failed, where, why, and what to do about it.
 type Fault struct {

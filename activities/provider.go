@@ -26,8 +26,9 @@ type Progress func(message string)
 type Provider interface {
 	// Version says what answers, such as "Docker Engine 20.10.24", or why nothing does.
 	Version(ctx context.Context) (string, error)
-	// Immutable says that a resource of that type is replaced when its declaration changes.
-	Immutable(kind schemas.ResourceType) bool
+	// ReplaceOn names the properties of that type whose change has what exists replaced,
+	// as plan.Desired does.
+	ReplaceOn(kind schemas.ResourceType) []string
 	// Outputs predicts the outputs of a declared resource without asking the engine.
 	Outputs(declared plan.Desired) (schemas.Outputs, error)
 	// Images lists the images that the resource runs.

@@ -49,7 +49,12 @@ func (f *fake) Outputs(d plan.Desired) (schemas.Outputs, error) {
 	return outputs, nil
 }
 
-func (f *fake) Immutable(kind schemas.ResourceType) bool { return kind == schemas.TypeNetwork }
+func (f *fake) ReplaceOn(kind schemas.ResourceType) []string {
+	if kind == schemas.TypeNetwork {
+		return []string{plan.AnyProperty}
+	}
+	return nil
+}
 
 func (f *fake) Scopes(context.Context) ([]schemas.Scope, error) { return []schemas.Scope{users}, nil }
 

@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"windlass/schemas"
 )
@@ -74,29 +75,41 @@ func (d Desired) compareWith(found Observed) schemas.Operation {
 			o.Cause = inWords(o.Changes)
 		}
 		switch {
-		case d.Immutable && found.Protected:
+		case d.replaces(o.Changes) && found.Protected:
 			o.Action, o.Protected = schemas.ActionRetain, true
 			o.Cause += ", which would replace it, but is protected"
-		case d.Immutable:
+		case d.replaces(o.Changes):
 			o.Action = schemas.ActionReplace
 		default:
-			o.Rollout = d.rollout(found)
+			d.rollOut(&o, found)
 		}
 		return o
 	case found.State != StateReady || found.SpecHash == "":
-		return schemas.Operation{Action: schemas.ActionUpdate, Cause: found.Reason, Rollout: d.rollout(found)}
+		o := schemas.Operation{Action: schemas.ActionUpdate, Cause: found.Reason}
+		d.rollOut(&o, found)
+		return o
 	}
 	return schemas.Operation{Action: schemas.ActionNone, Cause: "is as declared"}
 }
 
-// rollout is the strategy by which replicas of other versions give way; empty where
-// there are none, or where they cannot be there at the same time.
-func (d Desired) rollout(found Observed) schemas.StrategyType {
+// replaces says whether one of the changes cannot be made in place. Where nobody knows
+// what changes, it is taken to be one that can.
+func (d Desired) replaces(changes []schemas.Change) bool {
+	return slices.ContainsFunc(d.ReplaceOn, func(property string) bool {
+		return property == AnyProperty || slices.ContainsFunc(changes, func(c schemas.Change) bool {
+			rest, ok := strings.CutPrefix(c.Path, property)
+			return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+		})
+	})
+}
+
+// rollOut has a rollout make the update, where replicas of other versions give way and
+// can be there at the same time.
+func (d Desired) rollOut(o *schemas.Operation, found Observed) {
 	other := func(r Replica) bool { return r.SpecHash != d.SpecHash }
-	if !d.Rolls || !slices.ContainsFunc(found.Replicas, other) {
-		return ""
+	if d.Rolls && slices.ContainsFunc(found.Replicas, other) {
+		o.Rollout, o.Supervised = d.RolloutStrategy().Type, d.Supervised
 	}
-	return d.RolloutStrategy().Type
 }
 
 // changesSince lists the fields that differ; none when the objects do not say how

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"testing"
@@ -54,8 +55,20 @@ func protected(o Observed) Observed {
 }
 
 func immutable(d Desired) Desired {
-	d.Immutable = true
+	d.ReplaceOn = []string{AnyProperty}
 	return d
+}
+
+// replacedOn is a declaration with properties, of which a change of driver replaces
+// what exists.
+func replacedOn(d Desired, properties string) Desired {
+	d.ReplaceOn, d.Properties = []string{"driver"}, json.RawMessage(properties)
+	return d
+}
+
+func made(o Observed, properties string) Observed {
+	o.Properties = json.RawMessage(properties)
+	return o
 }
 
 func of(o Observed, kind schemas.ResourceType, provider string) Observed {
@@ -105,6 +118,16 @@ func TestDiff(t *testing.T) {
 		"what differs is updated": {
 			[]Desired{declared("db", "new")}, []Observed{found("db", "old")},
 			[]string{`update db: its declaration differs from that of revision 1`},
+			"1 to update",
+		},
+		"what has a property that cannot be changed in place is replaced": {
+			[]Desired{replacedOn(declared("data", "new"), `{"driver": "fast", "size": "1Gi"}`)}, []Observed{made(found("data", "old"), `{"driver": "slow", "size": "1Gi"}`)},
+			[]string{`replace data: changes driver from "slow" to "fast"`},
+			"1 to replace",
+		},
+		"what can be changed in place beside it is updated": {
+			[]Desired{replacedOn(declared("data", "new"), `{"driver": "fast", "driverName": "b"}`)}, []Observed{made(found("data", "old"), `{"driver": "fast", "driverName": "a"}`)},
+			[]string{`update data: changes driverName from "a" to "b"`},
 			"1 to update",
 		},
 		"what is degraded is mended": {

@@ -188,7 +188,7 @@ func TestNothingProtectedIsDeletedOrReplaced(t *testing.T) {
 		c := chance{rand.New(rand.NewPCG(seed, 3))}
 		desired := c.declare(c.IntN(31))
 		for i := range desired {
-			desired[i].Immutable = c.IntN(2) == 0
+			desired[i].ReplaceOn = [][]string{nil, {AnyProperty}, {"field"}}[c.IntN(3)]
 		}
 		w := c.find(desired, 30)
 		for at, o := range w {

@@ -35,17 +35,23 @@ type Desired struct {
 	// Strategy is how the replicas of a Compute move; nil is the default one. It is no
 	// part of Properties.
 	Strategy *schemas.Strategy `json:"strategy,omitempty"`
-	// Immutable says that what exists has to be replaced when its declaration changes.
-	Immutable bool `json:"immutable,omitempty"`
-	// Rolls says that replicas of two versions can be there at once, and that the
-	// provider moves single ones.
+	// ReplaceOn names the properties, such as "driver", whose change cannot be made in
+	// place, so that what exists is replaced; AnyProperty stands for all of them.
+	ReplaceOn []string `json:"replaceOn,omitempty"`
+	// Rolls says that replicas of two versions can be there at once, and that a rollout
+	// moves them.
 	Rolls bool `json:"rolls,omitempty"`
+	// Supervised says that the place moves the replicas itself, and the rollout watches.
+	Supervised bool `json:"supervised,omitempty"`
 	// Adopts says in words what exists already and is taken over; empty is nothing.
 	Adopts string `json:"adopts,omitempty"`
 	// Properties have every reference to a resource resolved. Placeholders of
 	// secrets are kept: they are replaced inside the activity that needs them.
 	Properties json.RawMessage `json:"properties"`
 }
+
+// AnyProperty in Desired.ReplaceOn stands for every property.
+const AnyProperty = "*"
 
 // RolloutStrategy is how the replicas of a Compute move, with its defaults.
 func (d Desired) RolloutStrategy() schemas.Strategy {

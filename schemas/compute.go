@@ -28,6 +28,8 @@ type Compute struct {
 	Resources      Requirements `json:"resources,omitzero"`
 	// Replicas is from 0 to 1,000; the default is 1.
 	Replicas *int `json:"replicas,omitempty"`
+	// Scaling has the number of replicas follow their load; the default is Replicas.
+	Scaling *Scaling `json:"scaling,omitempty"`
 	// EndState is what a replica must reach; the default is EndStateHealthy with a
 	// health check and EndStateRunning without.
 	EndState EndState `json:"endState,omitempty"`
@@ -39,6 +41,9 @@ type Compute struct {
 	Health *Health `json:"health,omitempty"`
 	// StopGracePeriod lies between SIGTERM and SIGKILL; the default is 10s.
 	StopGracePeriod *quantity.Duration `json:"stopGracePeriod,omitempty"`
+	// ReadOnlyRootFilesystem keeps a container from writing anywhere but in its volumes
+	// and in /tmp. The default is that of the provider.
+	ReadOnlyRootFilesystem *bool `json:"readOnlyRootFilesystem,omitempty"`
 	// RestartPolicy is what the engine does when a replica ends: Always, OnFailure or
 	// Never. The default is Always; with EndStateCompleted it is Never, and nothing else.
 	RestartPolicy RestartPolicy `json:"restartPolicy,omitempty"`

@@ -25,6 +25,8 @@ const (
 	TypeDatabase      ResourceType = "Database"
 	TypeLoadBalancer  ResourceType = "LoadBalancer"
 	TypeSecurityGroup ResourceType = "SecurityGroup"
+	// TypeKubernetes are objects of the Kubernetes API as they are.
+	TypeKubernetes ResourceType = "Kubernetes"
 )
 
 // FailurePolicy says where a failed deployment ends.
@@ -78,6 +80,9 @@ type Spec struct {
 	// Drift says how often reality is held against what is declared; the default is
 	// only when somebody asks.
 	Drift *Drift `json:"drift,omitempty"`
+	// Scaling is that of every Compute that declares neither scaling nor replicas and is
+	// no job.
+	Scaling *Scaling `json:"scaling,omitempty"`
 	// Parameters are allowed in a Template only and gone once it is instantiated.
 	Parameters []Parameter `json:"parameters,omitempty"`
 	Resources  []Resource  `json:"resources"`
@@ -102,7 +107,7 @@ type Resource struct {
 	// Timeouts bound the operations on the resource, retries included.
 	Timeouts Timeouts `json:"timeouts,omitzero"`
 	// Properties is the object of the resource's type: Network, Storage, Compute,
-	// Database, LoadBalancer or SecurityGroup of this package.
+	// Database, LoadBalancer, SecurityGroup or Kubernetes of this package.
 	Properties json.RawMessage `json:"properties,omitempty"`
 }
 

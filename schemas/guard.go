@@ -143,7 +143,7 @@ func nameReference(text string) (resource string, ok bool) {
 // unfixed says why the addresses of a resource may change, and what to do about it; empty when they stay. Engines give fixed addresses only on networks
 // whose subnet is declared.
 func (v *validation) unfixed(r *Resource) string {
-	networks := v.networks(r)
+	networks := r.Networks()
 	if len(networks) == 0 {
 		return "it is on no network; give it one with networks, a reference to a Network of this document with a subnet"
 	}
@@ -163,17 +163,22 @@ func (v *validation) unfixed(r *Resource) string {
 	return ""
 }
 
-// networks are those that the containers of a resource join.
-func (v *validation) networks(r *Resource) []string {
-	// A failure to decode has been told where the resource is checked.
+// Joins says whether what is made for a resource of the type joins networks.
+func (t ResourceType) Joins() bool {
+	return t == TypeCompute || t == TypeDatabase || t == TypeLoadBalancer
+}
+
+// Networks are those that the containers of a resource join, as they are declared.
+func (r Resource) Networks() []string {
+	// A failure to decode has been told where the document was checked.
 	switch r.Type {
 	case TypeDatabase:
-		d, _ := Decode[Database](*r)
+		d, _ := Decode[Database](r)
 		return d.Networks
 	case TypeLoadBalancer:
-		b, _ := Decode[LoadBalancer](*r)
+		b, _ := Decode[LoadBalancer](r)
 		return b.Networks
 	}
-	c, _ := Decode[Compute](*r)
+	c, _ := Decode[Compute](r)
 	return c.Networks
 }

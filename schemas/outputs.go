@@ -13,4 +13,5 @@ var OutputNames = map[ResourceType][]string{
 	TypeDatabase:      {"name", "host", "port", "user", "password", "url"},
 	TypeLoadBalancer:  {"name", "host", "port", "url", "address"},
 	TypeSecurityGroup: {"name"},
+	TypeKubernetes:    {"name", "namespace"},
 }

@@ -50,6 +50,9 @@ func (t *Tree) infrastructure(values map[string]any) (*Infrastructure, error) {
 			document.Spec.Resources[i].Provider = document.Spec.Provider
 		}
 	}
+	if err := document.completeScaling(); err != nil {
+		return nil, err
+	}
 	if err := document.completeLoadBalancers(); err != nil {
 		return nil, err
 	}

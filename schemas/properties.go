@@ -92,7 +92,7 @@ const (
 // Decode reads the properties of a resource into the struct of its type. The
 // properties of a document that was parsed by this package always decode; a
 // failure names the resource.
-func Decode[T Network | Storage | Compute | Database | LoadBalancer | SecurityGroup](r Resource) (T, error) {
+func Decode[T Network | Storage | Compute | Database | LoadBalancer | SecurityGroup | Kubernetes](r Resource) (T, error) {
 	var v T
 	if len(r.Properties) == 0 {
 		return v, nil

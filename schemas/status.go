@@ -138,6 +138,8 @@ type Operation struct {
 	// Rollout is the strategy by which the replicas of a Compute move from other versions
 	// to the declared one; empty where there is nothing to move.
 	Rollout StrategyType `json:"rollout,omitempty"`
+	// Supervised says that the provider's place moves those replicas itself.
+	Supervised bool `json:"supervised,omitempty"`
 	// Protected says that the operation would delete or replace the resource, were
 	// that not protected: it leaves it, and only a rollback may run such a plan.
 	Protected bool `json:"protected,omitempty"`

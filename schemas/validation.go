@@ -80,6 +80,8 @@ func (v *validation) resource(index int, r *Resource) {
 		v.loadBalancer(index, r)
 	case TypeSecurityGroup:
 		v.securityGroup(index, r)
+	case TypeKubernetes:
+		v.kubernetes(index, r)
 	}
 }
 
@@ -180,6 +182,7 @@ func (v *validation) compute(index int, r *Resource) {
 		v.fault(v.path(index, "properties"), err.Error())
 		return
 	}
+	declaredReplicas := c.Replicas != nil
 	c = c.WithDefaults()
 	v.requirements(v.path(index, "properties.resources"), c.Resources)
 	for n, p := range c.Ports {
@@ -188,6 +191,7 @@ func (v *validation) compute(index int, r *Resource) {
 		}
 	}
 	v.endState(index, c)
+	v.scaling(index, c, declaredReplicas)
 	v.strategy(index, r, c)
 	v.initSteps(index, c.InitSteps)
 	v.guard(index, r, c.SecurityGroups, c.Networks)

@@ -83,7 +83,7 @@ type runtime struct{ activities.ContainerRuntime }
 
 func (runtime) Outputs(plan.Desired) (schemas.Outputs, error) { return nil, nil }
 
-func (runtime) Immutable(schemas.ResourceType) bool { return false }
+func (runtime) ReplaceOn(schemas.ResourceType) []string { return nil }
 
 func (runtime) ContainerLogs(_ context.Context, d plan.Desired, request schemas.LogsRequest, _ activities.Secrets) (schemas.LogsAnswer, error) {
 	if request.Tail == 13 {

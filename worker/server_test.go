@@ -121,7 +121,7 @@ type engine struct {
 
 func (e *engine) Version(context.Context) (string, error) { return "Engine 1", e.err }
 
-func (e *engine) Immutable(schemas.ResourceType) bool { return false }
+func (e *engine) ReplaceOn(schemas.ResourceType) []string { return nil }
 
 func (e *engine) Scopes(context.Context) ([]schemas.Scope, error) {
 	var held []schemas.Scope

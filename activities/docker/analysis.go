@@ -19,7 +19,7 @@ import (
 
 // AnalyseReplicas implements activities.ReplicaProvider.
 func (p *Provider) AnalyseReplicas(ctx context.Context, declared plan.Desired, analysis schemas.Analysis, secrets activities.Secrets, progress activities.Progress) error {
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
 	w, err := p.version(ctx, declared, secrets)
 	if err != nil {

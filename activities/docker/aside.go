@@ -32,7 +32,7 @@ func separateAside(containers []listed) (aside, others []listed) {
 // SetAsideReplica implements activities.ReplicaProvider. The container does not start
 // again by itself, and what an earlier one left under the name makes room.
 func (p *Provider) SetAsideReplica(ctx context.Context, declared plan.Desired, index int, secrets activities.Secrets, progress activities.Progress) (*schemas.Evidence, error) {
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
 	w, err := p.version(ctx, declared, secrets)
 	if err != nil {

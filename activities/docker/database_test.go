@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"windlass/activities"
+	"windlass/activities/database"
 	"windlass/plan"
 	"windlass/schemas"
 )
@@ -148,8 +149,8 @@ func TestAPortThatDoesNotSpeakTheProtocolIsNotReady(t *testing.T) {
 	require.NoError(t, err)
 	v, detail := tcpProbe{port: n}.look(t.Context(), nil, "127.0.0.1")
 	require.Equal(t, passed, v, detail)
-	hidden := account{user: "u", password: "hidden", database: "d"}
-	for _, p := range []probe{postgresProbe{account: hidden, port: n}, redisProbe{account: hidden, port: n}} {
+	hidden := database.Account{User: "u", Password: "hidden", Database: "d"}
+	for _, p := range []probe{postgresProbe{Account: hidden, port: n}, redisProbe{Account: hidden, port: n}} {
 		v, detail = p.look(t.Context(), nil, "127.0.0.1")
 		require.Equal(t, failed, v)
 		require.NotContains(t, detail, "hidden")

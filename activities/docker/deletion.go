@@ -22,9 +22,9 @@ func (p *Provider) Delete(ctx context.Context, target plan.Target, progress acti
 	if err := p.mine(target); err != nil {
 		return err
 	}
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
-	unlock, err := p.locks.lock(ctx, target, say)
+	unlock, err := p.locks.Lock(ctx, target, say)
 	if err != nil {
 		return err
 	}

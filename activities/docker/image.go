@@ -11,6 +11,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"windlass/activities"
+	"windlass/activities/database"
 	"windlass/plan"
 	"windlass/schemas"
 )
@@ -31,7 +32,7 @@ func (p *Provider) Images(declared plan.Desired) ([]activities.Image, error) {
 		if err != nil {
 			return nil, err
 		}
-		engine, err := p.databaseEngine(declared.Resource, d)
+		engine, err := database.Find(p.databases, declared.Resource, d)
 		if err != nil {
 			return nil, err
 		}
@@ -39,7 +40,7 @@ func (p *Provider) Images(declared plan.Desired) ([]activities.Image, error) {
 		if policy == "" {
 			policy = schemas.PullIfNotPresent
 		}
-		return []activities.Image{{Reference: engine.image(d.Version), Policy: policy, Credentials: d.RegistryCredentials, Field: databaseImageField}}, nil
+		return []activities.Image{{Reference: engine.Image(d.Version), Policy: policy, Credentials: d.RegistryCredentials, Field: databaseImageField}}, nil
 	default:
 		return nil, nil
 	}
@@ -47,7 +48,7 @@ func (p *Provider) Images(declared plan.Desired) ([]activities.Image, error) {
 
 // Pull implements activities.Provider.
 func (p *Provider) Pull(ctx context.Context, image activities.Image, secrets activities.Secrets, progress activities.Progress) error {
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
 	named, err := parseImage(image)
 	if err != nil {

@@ -17,10 +17,15 @@ import (
 	"windlass/schemas"
 )
 
-// Immutable implements activities.Provider: the engine cannot change a network. The
+// ReplaceOn implements activities.Provider: the engine cannot change a network. The
 // containers of the other types are exchanged one after the other, which keeps
 // what they are, and a volume is never made anew, since that would lose its data.
-func (p *Provider) Immutable(kind schemas.ResourceType) bool { return kind == schemas.TypeNetwork }
+func (p *Provider) ReplaceOn(kind schemas.ResourceType) []string {
+	if kind == schemas.TypeNetwork {
+		return []string{plan.AnyProperty}
+	}
+	return nil
+}
 
 // applyNetwork makes exactly one network of the resource's name. A network
 // cannot be changed, so one of another declaration is made anew: its containers

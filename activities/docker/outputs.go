@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"windlass/activities"
+	"windlass/activities/database"
 	"windlass/plan"
 	"windlass/schemas"
 	"windlass/schemas/traffic"
@@ -23,6 +24,9 @@ func (p *Provider) Outputs(declared plan.Desired) (schemas.Outputs, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := withinEngine(declared.Resource, compute); err != nil {
+			return nil, err
+		}
 		port := ""
 		if len(compute.Ports) > 0 {
 			port = strconv.Itoa(compute.Ports[0].ContainerPort)
@@ -35,16 +39,32 @@ func (p *Provider) Outputs(declared plan.Desired) (schemas.Outputs, error) {
 		}
 		return balancerOutputs(declared.Resource, balancer.WithDefaults()), nil
 	case schemas.TypeDatabase:
-		database, err := decode[schemas.Database](declared)
+		d, err := decode[schemas.Database](declared)
 		if err != nil {
 			return nil, err
 		}
-		return p.databaseOutputs(declared.Resource, database)
+		engine, err := database.Find(p.databases, declared.Resource, d)
+		if err != nil {
+			return nil, err
+		}
+		return database.Outputs(engine, declared.Resource, declared.Resource, d), nil
 	default:
 		return nil, &activities.Fault{Kind: activities.Invalid, Resource: declared.Resource, Field: "type",
 			Message: fmt.Sprintf("the Docker provider has no type %q", declared.Type),
-			Hint:    "use Network, Storage, Compute, Database, LoadBalancer or SecurityGroup"}
+			Hint:    "use Network, Storage, Compute, Database, LoadBalancer or SecurityGroup, or a provider of the kind kubernetes"}
 	}
+}
+
+// withinEngine refuses what the engine cannot do for a Compute.
+func withinEngine(resource string, c schemas.Compute) error {
+	const hint = "leave it out, or use a provider of the kind kubernetes"
+	switch {
+	case c.Scaling != nil:
+		return &activities.Fault{Kind: activities.Invalid, Resource: resource, Field: "properties.scaling", Message: "the Docker provider does not change the number of replicas by itself", Hint: hint}
+	case c.ReadOnlyRootFilesystem != nil && *c.ReadOnlyRootFilesystem:
+		return &activities.Fault{Kind: activities.Invalid, Resource: resource, Field: "properties.readOnlyRootFilesystem", Message: "the Docker provider does not make root file systems read-only", Hint: hint}
+	}
+	return nil
 }
 
 // balancerOutputs are those of the first port; the address is where the host

@@ -1,13 +1,11 @@
 package docker
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
-	"strconv"
 	"strings"
 
 	"windlass/activities"
+	"windlass/activities/database"
 	"windlass/plan"
 	"windlass/schemas"
 )
@@ -24,7 +22,7 @@ func (p *Provider) Permit(desired plan.Desired, observed plan.Observed) error {
 	case schemas.TypeStorage:
 		return permitStorage(desired, observed)
 	case schemas.TypeDatabase:
-		return p.permitDatabase(desired, observed)
+		return database.Permit(p.databases, desired, observed)
 	default:
 		return nil
 	}
@@ -58,65 +56,4 @@ func permitStorage(d plan.Desired, o plan.Observed) error {
 	return &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: field,
 		Message: fmt.Sprintf("it %s, but the volume exists, and the engine cannot change a volume", change),
 		Hint:    "go back to the former declaration, or declare a Storage of another name and move the data"}
-}
-
-// permitDatabase refuses what the data on the volume does not go along with. What
-// the labels do not tell, because somebody wrote them by hand, is permitted.
-func (p *Provider) permitDatabase(d plan.Desired, o plan.Observed) error {
-	after, err := decode[schemas.Database](d)
-	if err != nil {
-		return err
-	}
-	before, err := schemas.Decode[schemas.Database](schemas.Resource{Name: o.Resource, Type: o.Type, Properties: o.Properties})
-	if err != nil || before.Engine == "" {
-		return nil
-	}
-	refuse := func(property, message, hint string) error {
-		return &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: "properties." + property, Message: message, Hint: hint}
-	}
-	if before.Engine != after.Engine {
-		return refuse("engine", fmt.Sprintf("%s cannot read the data of %s", after.Engine, before.Engine),
-			"declare a Database of another name, move the data, and remove this one")
-	}
-	engine, err := p.databaseEngine(d.Resource, after)
-	if err != nil {
-		return err
-	}
-	has, asked := engine.account(d.Resource, before), engine.account(d.Resource, after)
-	is, wanted := cmp.Or(before.Retention, schemas.RetentionDelete), cmp.Or(after.Retention, schemas.RetentionDelete)
-	switch {
-	case is != wanted:
-		return refuse("retention", fmt.Sprintf("the data volume was made with retention %q, and the engine cannot change a volume", is),
-			fmt.Sprintf("declare retention %q, or another resource and move the data", is))
-	case has.database != asked.database:
-		return refuse("name", fmt.Sprintf("the server was made with a database named %q, and is not given another one", has.database),
-			fmt.Sprintf("declare name %q, or a Database of another name and move the data", has.database))
-	case has.user != asked.user:
-		return refuse("user", fmt.Sprintf("the server was made with a user named %q, and is not given another one", has.user),
-			fmt.Sprintf("declare user %q, or a Database of another name and move the data", has.user))
-	case keeps(o, d.SpecHash):
-		return nil
-	}
-	if reason, hint := engine.refusal(before.Version, after.Version); reason != "" {
-		return refuse("version", reason, hint)
-	}
-	return nil
-}
-
-// keeps says whether a container of the declaration is still there. The containers
-// of a former declaration are kept until those of the next are ready, so that the
-// next never were, and going back is no change.
-func keeps(o plan.Observed, hash string) bool {
-	return slices.ContainsFunc(o.Replicas, func(r plan.Replica) bool { return r.SpecHash == hash })
-}
-
-// versionNumbers are the numbers of a version, such as 17 and 5 of "17.5". The
-// schema lets nothing else through; what is no number counts as 0.
-func versionNumbers(version string) []int {
-	var numbers []int
-	for part := range strings.SplitSeq(version, ".") {
-		number, _ := strconv.Atoi(part)
-		numbers = append(numbers, number)
-	}
-	return numbers
 }

@@ -18,19 +18,13 @@ import (
 	"github.com/moby/moby/client"
 
 	"windlass/activities"
+	"windlass/activities/database"
 	"windlass/activities/docker/packetfilter"
 	"windlass/plan"
 	"windlass/schemas"
 )
 
 var _ activities.Provider = (*Provider)(nil)
-
-// The images of Databases, in which {version} stands for the declared version.
-const (
-	DefaultPostgresImage = "docker.io/library/postgres:{version}"
-	DefaultRedisImage    = "docker.io/library/redis:{version}"
-	DefaultValkeyImage   = "docker.io/valkey/valkey:{version}"
-)
 
 // Config says which engine a Provider works on, and how.
 type Config struct {
@@ -48,8 +42,7 @@ type Config struct {
 	CertPath string
 	// PostgresImage, RedisImage and ValkeyImage are the images of a Database on
 	// these engines, in which {version} stands for the declared version. Other images
-	// must keep the contract of the official ones. The defaults are
-	// DefaultPostgresImage, DefaultRedisImage and DefaultValkeyImage.
+	// must keep the contract of the official ones, which are the default.
 	PostgresImage string
 	RedisImage    string
 	ValkeyImage   string
@@ -66,7 +59,7 @@ type Config struct {
 // Provider is the Docker provider. It is safe for concurrent use.
 type Provider struct {
 	name      string
-	databases map[string]databaseEngine
+	databases map[string]database.Engine
 	// proxyBinary is a path. What is known of the file is proxyFile and its proxyHash.
 	proxyBinary string
 	proxyMutex  sync.Mutex
@@ -74,7 +67,7 @@ type Provider struct {
 	proxyHash   string
 	engine      *client.Client
 	slots       chan struct{}
-	locks       *locks
+	locks       *activities.Locks
 	addresses   *fixedAddresses
 	filter      *packetfilter.Table
 	// bridgeSetting is the file of that name; another one in tests.
@@ -88,9 +81,6 @@ func New(c Config) (*Provider, error) {
 	if c.Name == "" {
 		return nil, errors.New("docker provider: name is empty")
 	}
-	c.PostgresImage = cmp.Or(c.PostgresImage, DefaultPostgresImage)
-	c.RedisImage = cmp.Or(c.RedisImage, DefaultRedisImage)
-	c.ValkeyImage = cmp.Or(c.ValkeyImage, DefaultValkeyImage)
 	if c.Parallelism <= 0 {
 		c.Parallelism = DefaultParallelism
 	}
@@ -115,11 +105,11 @@ func New(c Config) (*Provider, error) {
 	}
 	return &Provider{
 		name:          c.Name,
-		databases:     newDatabaseEngines(c),
+		databases:     database.Engines(database.Images{Postgres: c.PostgresImage, Redis: c.RedisImage, Valkey: c.ValkeyImage}),
 		proxyBinary:   cmp.Or(c.ProxyBinary, besideProgram("windlass-proxy")),
 		engine:        engine,
 		slots:         make(chan struct{}, c.Parallelism),
-		locks:         newLocks(),
+		locks:         activities.NewLocks(),
 		addresses:     newFixedAddresses(),
 		filter:        packetfilter.New(c.Name),
 		bridgeSetting: bridgeSetting,
@@ -161,9 +151,9 @@ func (p *Provider) Apply(ctx context.Context, desired plan.Desired, secrets acti
 	if err := p.mine(desired.Target); err != nil {
 		return nil, err
 	}
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
-	unlock, err := p.locks.lock(ctx, desired.Target, say)
+	unlock, err := p.locks.Lock(ctx, desired.Target, say)
 	if err != nil {
 		return nil, err
 	}

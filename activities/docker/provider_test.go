@@ -6,9 +6,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -100,47 +98,6 @@ func TestACancelledApplyReturnsSoonAndLeavesNothingBehindADelete(t *testing.T) {
 		require.NoError(t, l.delete(d.Target))
 		require.Empty(t, l.names(), word)
 	}
-}
-
-func TestProgressIsRepeatedWhileNothingHappens(t *testing.T) {
-	t.Parallel()
-	var count atomic.Int64
-	say, stop := narrate(func(message string) {
-		if message == "pulling" {
-			count.Add(1)
-		}
-	})
-	say("pulling")
-	require.Eventually(t, func() bool { return count.Load() > 2 }, time.Minute, 10*time.Millisecond)
-	stop()
-}
-
-func TestOneCallAtATimeChangesAResource(t *testing.T) {
-	t.Parallel()
-	all := newLocks()
-	one, other := plan.Target{Resource: "one"}, plan.Target{Resource: "other"}
-	spoken := &transcript{}
-	unlock, err := all.lock(t.Context(), one, spoken.say)
-	require.NoError(t, err)
-	unlockOther, err := all.lock(t.Context(), other, spoken.say)
-	require.NoError(t, err, "another resource is free")
-	unlockOther()
-
-	ctx, cancel := context.WithCancel(t.Context())
-	_, err = all.lock(ctx, one, func(string) { cancel() })
-	require.ErrorIs(t, err, context.Canceled)
-
-	locked := make(chan func())
-	go func() {
-		unlock, err := all.lock(context.Background(), one, spoken.say)
-		if err == nil {
-			locked <- unlock
-		}
-	}()
-	require.Eventually(t, func() bool { return strings.Contains(spoken.String(), "earlier call on one") }, time.Minute, time.Millisecond)
-	unlock()
-	(<-locked)()
-	require.Empty(t, all.held, "nothing is remembered of locks that are free")
 }
 
 func TestTheBoundOnStartsIsKept(t *testing.T) {

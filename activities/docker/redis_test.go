@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"windlass/activities"
+	"windlass/activities/database"
 	"windlass/plan"
 	"windlass/schemas"
 )
@@ -105,10 +106,10 @@ func TestARedisThatRefusesThePasswordIsNotReady(t *testing.T) {
 	l := newLab(t)
 	l.applied(l.redisDatabase(nil))
 	address := l.observed("cache").Replicas[0].Address
-	v, detail := redisProbe{account: account{user: "default", password: "guessed"}, port: redisPort}.look(t.Context(), nil, address)
+	v, detail := redisProbe{Account: database.Account{User: "default", Password: "guessed"}, port: 6379}.look(t.Context(), nil, address)
 	require.Equal(t, failed, v)
 	require.Contains(t, detail, "PING: WRONGPASS")
-	v, detail = tcpProbe{port: redisPort}.look(t.Context(), nil, address)
+	v, detail = tcpProbe{port: 6379}.look(t.Context(), nil, address)
 	require.Equal(t, passed, v, detail)
 }
 

@@ -23,7 +23,7 @@ var _ activities.ImageRegistry = (*Provider)(nil)
 
 // Push implements activities.ImageRegistry.
 func (p *Provider) Push(ctx context.Context, image activities.Image, secrets activities.Secrets, progress activities.Progress) error {
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
 	named, err := parseImage(image)
 	if err != nil {

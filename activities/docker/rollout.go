@@ -51,7 +51,7 @@ func (p *Provider) Survey(ctx context.Context, declared plan.Desired, progress a
 	if err := p.mine(declared.Target); err != nil {
 		return survey, err
 	}
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
 	containers, err := p.listContainers(ctx, declared.Resource, activities.IdentityLabels(declared.Target))
 	if err != nil {
@@ -144,7 +144,7 @@ func (p *Provider) version(ctx context.Context, d plan.Desired, secrets activiti
 
 // StartReplica implements activities.ReplicaProvider.
 func (p *Provider) StartReplica(ctx context.Context, declared plan.Desired, index int, secrets activities.Secrets, progress activities.Progress) (string, error) {
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
 	w, err := p.version(ctx, declared, secrets)
 	if err != nil {
@@ -171,7 +171,7 @@ func (p *Provider) StartReplica(ctx context.Context, declared plan.Desired, inde
 
 // AwaitReplica implements activities.ReplicaProvider.
 func (p *Provider) AwaitReplica(ctx context.Context, declared plan.Desired, index int, secrets activities.Secrets, progress activities.Progress) error {
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
 	w, err := p.version(ctx, declared, secrets)
 	if err != nil {
@@ -186,7 +186,7 @@ func (p *Provider) AwaitReplica(ctx context.Context, declared plan.Desired, inde
 
 // Route implements activities.ReplicaProvider.
 func (p *Provider) Route(ctx context.Context, declared plan.Desired, change activities.Routing, progress activities.Progress) error {
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
 	balancers, err := p.balancersOf(ctx, declared.Target)
 	if err != nil {
@@ -220,7 +220,7 @@ func (p *Provider) Route(ctx context.Context, declared plan.Desired, change acti
 
 // DrainReplica implements activities.ReplicaProvider.
 func (p *Provider) DrainReplica(ctx context.Context, target plan.Target, name string, progress activities.Progress) error {
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
 	balancers, err := p.balancersOf(ctx, target)
 	if err != nil {
@@ -236,7 +236,7 @@ func (p *Provider) DrainReplica(ctx context.Context, target plan.Target, name st
 
 // RemoveReplica implements activities.ReplicaProvider.
 func (p *Provider) RemoveReplica(ctx context.Context, target plan.Target, name string, progress activities.Progress) error {
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
 	c, err := p.ownReplica(ctx, target, name)
 	if c == nil || err != nil {
@@ -264,7 +264,7 @@ func (p *Provider) ownReplica(ctx context.Context, target plan.Target, name stri
 
 // Settle implements activities.ReplicaProvider.
 func (p *Provider) Settle(ctx context.Context, declared plan.Desired, secrets activities.Secrets, progress activities.Progress) (schemas.Outputs, error) {
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
 	w, err := p.version(ctx, declared, secrets)
 	if err != nil {

@@ -37,9 +37,9 @@ type singleMove func(ctx context.Context, r *replica, found *container.InspectRe
 // moveSingle changes a container, one call after the other, and returns how it is then.
 func (p *Provider) moveSingle(ctx context.Context, d plan.Desired, secrets activities.Secrets, progress activities.Progress, move singleMove) (activities.ContainerCondition, error) {
 	var none activities.ContainerCondition
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
-	unlock, err := p.locks.lock(ctx, d.Target, say)
+	unlock, err := p.locks.Lock(ctx, d.Target, say)
 	if err != nil {
 		return none, err
 	}

@@ -19,7 +19,7 @@ const watchInterval = 10 * time.Second
 // of the container, when a check is due, and from time to time anyway.
 func (p *Provider) WatchContainer(ctx context.Context, declared plan.Desired, known activities.ContainerCondition, secrets activities.Secrets, progress activities.Progress) (activities.ContainerReport, error) {
 	var report activities.ContainerReport
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
 	r, err := p.single(ctx, declared, secrets, say)
 	if err != nil {

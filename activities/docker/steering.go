@@ -20,7 +20,7 @@ const (
 
 // edit changes what all proxies pass requests to.
 func (b *balancer) edit(ctx context.Context, say activities.Progress, change func(routing) routing) error {
-	unlock, err := b.provider.locks.lock(ctx, b.target, say)
+	unlock, err := b.provider.locks.Lock(ctx, b.target, say)
 	if err != nil {
 		return err
 	}

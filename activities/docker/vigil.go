@@ -118,7 +118,7 @@ func (r *replica) hold(ctx context.Context, s schemas.Strategy) error {
 
 // WatchReplicas implements activities.ReplicaProvider.
 func (p *Provider) WatchReplicas(ctx context.Context, declared plan.Desired, known []int, secrets activities.Secrets, progress activities.Progress) (activities.UnhealthyReplica, error) {
-	say, stop := narrate(progress)
+	say, stop := activities.Narrate(progress)
 	defer stop()
 	w, err := p.version(ctx, declared, secrets)
 	if err != nil {

@@ -110,8 +110,8 @@ func (l *Ledger) write(e entry) error {
 // Version implements activities.Provider.
 func (l *Ledger) Version(context.Context) (string, error) { return "Ledger", nil }
 
-// Immutable implements activities.Provider.
-func (l *Ledger) Immutable(schemas.ResourceType) bool { return false }
+// ReplaceOn implements activities.Provider.
+func (l *Ledger) ReplaceOn(schemas.ResourceType) []string { return nil }
 
 // Adopts implements activities.Provider: there is nothing to take over.
 func (l *Ledger) Adopts(context.Context, plan.Desired) (string, error) { return "", nil }

@@ -1,18 +1,17 @@
-package docker
+package activities
 
 import (
 	"context"
 	"fmt"
 	"sync"
 
-	"windlass/activities"
 	"windlass/plan"
 )
 
-// locks lets one call at a time change a resource. An attempt that was given up
-// may still be running when its retry begins, and the engine accepts two networks
-// of one name, so two calls side by side could both find nothing and create.
-type locks struct {
+// Locks let one call at a time of a provider change a resource. An attempt that was
+// given up may still be running when its retry begins, and an engine may accept two
+// networks of one name, so two calls side by side could both find nothing and create.
+type Locks struct {
 	mu   sync.Mutex
 	held map[plan.Target]*lock
 }
@@ -22,10 +21,11 @@ type lock struct {
 	users int
 }
 
-func newLocks() *locks { return &locks{held: map[plan.Target]*lock{}} }
+// NewLocks returns locks that nobody holds.
+func NewLocks() *Locks { return &Locks{held: map[plan.Target]*lock{}} }
 
-// lock waits until no other call changes the target. The returned function gives it back.
-func (l *locks) lock(ctx context.Context, t plan.Target, say activities.Progress) (func(), error) {
+// Lock waits until no other call changes the target. The returned function gives it back.
+func (l *Locks) Lock(ctx context.Context, t plan.Target, say Progress) (func(), error) {
 	l.mu.Lock()
 	k := l.held[t]
 	if k == nil {

@@ -1,19 +1,17 @@
-package docker
+package activities
 
 import (
 	"sync"
 	"time"
-
-	"windlass/activities"
 )
 
 // narrationInterval is the longest silence during a call: a caller that hears
 // nothing for several seconds takes the call for dead.
 const narrationInterval = time.Second
 
-// narrate wraps progress so that the last message is repeated while nothing new
+// Narrate wraps the progress of a provider's call so that the last message is repeated while nothing new
 // happens. The returned stop ends the repetition and must be called.
-func narrate(progress activities.Progress) (say activities.Progress, stop func()) {
+func Narrate(progress Progress) (say Progress, stop func()) {
 	if progress == nil {
 		return func(string) {}, func() {}
 	}

@@ -1,0 +1,193 @@
+// Package cluster is a client of the Kubernetes API for objects of any kind: create,
+// get, update, apply, delete, list and watch. It tells errors apart as package activities
+// does, and knows nothing of resources.
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/discovery"
+	"k8s.io/client-go/discovery/cached/memory"
+	"k8s.io/client-go/dynamic"
+	v1 "k8s.io/client-go/kubernetes/typed/core/v1"
+	_ "k8s.io/client-go/plugin/pkg/client/auth" // every kind of authentication that a kubeconfig can name
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/restmapper"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/client-go/util/flowcontrol"
+
+	"windlass/activities"
+)
+
+// FieldManager is the name under which the server knows which fields are ours.
+const FieldManager = "windlass"
+
+// The defaults of Config.
+const (
+	DefaultQPS     = 50
+	DefaultBurst   = 100
+	requestTimeout = 30 * time.Second
+)
+
+// Config says which cluster a Client talks to, and how.
+type Config struct {
+	// Name is that of the provider, in messages.
+	Name string
+	// Kubeconfig is a file; the default is what KUBECONFIG names, then ~/.kube/config, and
+	// where there is neither, the service account of the pod that this runs in.
+	Kubeconfig string
+	// Context is one of the file's contexts; the default is its current one.
+	Context string
+	// InCluster takes the service account of the pod whatever files there are.
+	InCluster bool
+	// QPS and Burst bound the requests per second, watches and renewals included. The
+	// defaults are DefaultQPS and DefaultBurst.
+	QPS   float32
+	Burst int
+}
+
+// Client talks to the API server of one cluster. It is safe for concurrent use.
+type Client struct {
+	name    string
+	objects dynamic.Interface
+	core    v1.CoreV1Interface
+	server  discovery.CachedDiscoveryInterface
+	mapper  *restmapper.DeferredDiscoveryRESTMapper
+
+	mutex sync.Mutex
+	// discovered is when the server was last asked for its kinds since one was missing.
+	discovered time.Time
+}
+
+// New returns a client. It contacts nobody: a server that cannot be reached is reported
+// by the calls that need it.
+func New(c Config) (*Client, error) {
+	config, err := configuration(c)
+	if err != nil {
+		return nil, fmt.Errorf("provider %s: kubeconfig: %w", c.Name, err)
+	}
+	config.QPS, config.Burst = cmp.Or(c.QPS, DefaultQPS), cmp.Or(c.Burst, DefaultBurst)
+	config.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(config.QPS, config.Burst)
+	config.UserAgent = "windlass"
+	config.WarningHandler = rest.NoWarnings{}
+	connection, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("provider %s: kubeconfig: %w", c.Name, err)
+	}
+	objects, err := dynamic.NewForConfigAndClient(config, connection)
+	if err != nil {
+		return nil, fmt.Errorf("provider %s: %w", c.Name, err)
+	}
+	core, err := v1.NewForConfigAndClient(config, connection)
+	if err != nil {
+		return nil, fmt.Errorf("provider %s: %w", c.Name, err)
+	}
+	found, err := discovery.NewDiscoveryClientForConfigAndClient(config, connection)
+	if err != nil {
+		return nil, fmt.Errorf("provider %s: %w", c.Name, err)
+	}
+	cached := memory.NewMemCacheClient(found)
+	return &Client{name: c.Name, objects: objects, core: core, server: cached, mapper: restmapper.NewDeferredDiscoveryRESTMapper(cached)}, nil
+}
+
+func configuration(c Config) (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = c.Kubeconfig
+	if c.InCluster || c.Kubeconfig == "" && !anyExists(rules.Precedence) {
+		return rest.InClusterConfig()
+	}
+	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.Context}).ClientConfig()
+}
+
+func anyExists(files []string) bool {
+	for _, file := range files {
+		if _, err := os.Stat(file); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// Version says what answers, such as "Kubernetes v1.37.2".
+func (c *Client) Version(ctx context.Context) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	version, err := discovery.ToServerVersionInterfaceWithContext(c.server).ServerVersionWithContext(ctx)
+	if err != nil {
+		return "", c.fault(ctx, "ask the server for its version", err)
+	}
+	return "Kubernetes " + version.GitVersion, nil
+}
+
+// mapping finds how the server serves a kind. One that is not known may have been
+// installed since the server was asked last.
+func (c *Client) mapping(ctx context.Context, kind schema.GroupVersionKind) (*meta.RESTMapping, error) {
+	mapping, err := c.mapper.RESTMappingWithContext(ctx, kind.GroupKind(), kind.Version)
+	if meta.IsNoMatchError(err) && c.stale() {
+		c.Rediscover()
+		mapping, err = c.mapper.RESTMappingWithContext(ctx, kind.GroupKind(), kind.Version)
+	}
+	if meta.IsNoMatchError(err) {
+		return nil, &activities.Fault{Kind: activities.Invalid, Message: fmt.Sprintf("the cluster of provider %q does not serve the kind %s of %s", c.name, kind.Kind, kind.GroupVersion()),
+			Hint: "install its custom resource definition, or correct apiVersion and kind", Err: err}
+	}
+	if err != nil {
+		return nil, c.fault(ctx, "ask the server for its kinds", err)
+	}
+	return mapping, nil
+}
+
+// discoveryAge is for how long a kind that the server did not have is taken not to be there.
+const discoveryAge = 10 * time.Second
+
+// stale says whether the server was last asked for its kinds some time ago.
+func (c *Client) stale() bool {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	return time.Since(c.discovered) > discoveryAge
+}
+
+// Rediscover has the server asked for its kinds again: something has changed them.
+func (c *Client) Rediscover() {
+	c.mutex.Lock()
+	defer c.mutex.Unlock()
+	c.discovered = time.Now()
+	c.mapper.Reset()
+}
+
+// Serves says whether the cluster knows a kind in that version.
+func (c *Client) Serves(ctx context.Context, kind schema.GroupVersionKind) (bool, error) {
+	_, err := c.mapping(ctx, kind)
+	if activities.IsKind(err, activities.Invalid) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// Namespaced says whether objects of a kind are in namespaces.
+func (c *Client) Namespaced(ctx context.Context, kind schema.GroupVersionKind) (bool, error) {
+	mapping, err := c.mapping(ctx, kind)
+	if err != nil {
+		return false, err
+	}
+	return mapping.Scope.Name() == meta.RESTScopeNameNamespace, nil
+}
+
+// resource is the part of the API that objects of a kind in a namespace are at.
+func (c *Client) resource(ctx context.Context, kind schema.GroupVersionKind, namespace string) (dynamic.ResourceInterface, error) {
+	mapping, err := c.mapping(ctx, kind)
+	if err != nil {
+		return nil, err
+	}
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		return c.objects.Resource(mapping.Resource).Namespace(namespace), nil
+	}
+	return c.objects.Resource(mapping.Resource), nil
+}

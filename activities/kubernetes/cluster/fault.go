@@ -1,0 +1,134 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"windlass/activities"
+)
+
+// fault makes a *Fault of what the server, or the way to it, answered. When ctx has
+// ended, which is nobody's fault, the error is the context's. A server that cannot be
+// reached, answers 5xx or takes too long is Unavailable.
+func (c *Client) fault(ctx context.Context, doing string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%s: %w", doing, ctx.Err())
+	}
+	var known *activities.Fault
+	if errors.As(err, &known) {
+		return err
+	}
+	f := &activities.Fault{Kind: kindOf(err), Message: doing + ": " + messageOf(err), Err: err}
+	switch f.Kind {
+	case activities.Unavailable:
+		f.Message = doing + ": " + c.unreachable(err)
+		f.Hint = fmt.Sprintf("see whether the API server of provider %q runs and can be reached", c.name)
+	case activities.Unauthorized:
+		f.Hint = fmt.Sprintf("renew the credentials in the kubeconfig of provider %q", c.name)
+	case activities.Forbidden:
+		f.Hint = forbiddenHint(err)
+	case activities.Conflict:
+		f.Hint = conflictHint(err)
+	}
+	return f
+}
+
+func kindOf(err error) activities.FaultKind {
+	switch {
+	case apierrors.IsNotFound(err):
+		return activities.NotFound
+	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsMethodNotSupported(err), apierrors.IsNotAcceptable(err),
+		apierrors.IsUnsupportedMediaType(err), apierrors.IsRequestEntityTooLargeError(err):
+		return activities.Invalid
+	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
+		return activities.Conflict
+	case apierrors.IsUnauthorized(err):
+		return activities.Unauthorized
+	case apierrors.IsForbidden(err) && apierrors.HasStatusCause(err, "NamespaceTerminating"):
+		return activities.Unavailable // it is gone soon, or whoever waits for that says what holds it
+	case apierrors.IsForbidden(err):
+		return activities.Forbidden
+	case apierrors.IsTooManyRequests(err):
+		return activities.Throttled
+	}
+	return activities.Unavailable
+}
+
+// retryable says whether the same request may succeed later.
+func retryable(err error) bool {
+	var f *activities.Fault
+	return errors.As(err, &f) && !f.Kind.Permanent()
+}
+
+// messageOf is the server's own text, each cause as "field: reason".
+func messageOf(err error) string {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return err.Error()
+	}
+	s := status.Status()
+	if s.Details == nil || len(s.Details.Causes) == 0 || s.Reason == metav1.StatusReasonForbidden {
+		return s.Message
+	}
+	var causes []string
+	for _, cause := range s.Details.Causes {
+		text := cause.Message
+		if cause.Field != "" {
+			text = cause.Field + ": " + text
+		}
+		causes = append(causes, text)
+	}
+	return strings.Join(causes, "; ")
+}
+
+// unreachable says in words why the server did not answer as it should.
+func (c *Client) unreachable(err error) string {
+	var status apierrors.APIStatus
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), apierrors.IsTimeout(err), apierrors.IsServerTimeout(err):
+		return "the API server did not answer in time"
+	case errors.As(err, &status):
+		if code := status.Status().Code; code >= http.StatusInternalServerError {
+			return fmt.Sprintf("the API server answered with %d: %s", code, status.Status().Message)
+		}
+		return messageOf(err)
+	}
+	return err.Error()
+}
+
+// forbiddenHint tells a lack of rights from a quota and from an admission webhook, which
+// all forbid.
+func forbiddenHint(err error) string {
+	text := err.Error()
+	switch {
+	case strings.Contains(text, "exceeded quota"):
+		return "ask for less, or have the quota of the namespace raised"
+	case strings.Contains(text, "admission webhook"), strings.Contains(text, "ValidatingAdmissionPolicy"):
+		return "change what it objects to, or ask whoever runs it"
+	case strings.Contains(text, "violates PodSecurity"):
+		return "declare what the Pod Security Standard of the namespace asks for"
+	}
+	return "give the worker's user the rights of docs/reference/kubernetes-role.yaml"
+}
+
+func conflictHint(err error) string {
+	if apierrors.HasStatusCause(err, metav1.CauseTypeFieldManagerConflict) {
+		return "have that manager give up the fields, or take them with force: true"
+	}
+	return ""
+}
+
+// IsImmutable says that a server refused to change a field that stays as it was made.
+func IsImmutable(err error) bool {
+	if !apierrors.IsInvalid(err) {
+		return false
+	}
+	text := err.Error()
+	return strings.Contains(text, "immutable") || strings.Contains(text, "updates to statefulset spec for fields other than") || strings.Contains(text, "is forbidden after creation")
+}

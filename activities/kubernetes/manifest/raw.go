@@ -1,0 +1,248 @@
+package manifest
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/yaml"
+
+	"windlass/activities"
+	"windlass/plan"
+	"windlass/schemas"
+)
+
+// AnnotationApplied is on an object of a resource of type Kubernetes: its declared form,
+// with the placeholders of secrets, as JSON that is compressed by gzip and encoded in
+// base64. Annotations of one object have room for 256 KiB together.
+const AnnotationApplied = LabelPrefix + "applied"
+
+// Raw are the objects that a resource of type Kubernetes declares, in their order, with
+// the labels and annotations of the resource.
+func Raw(d plan.Desired, secrets activities.Secrets) (schemas.Kubernetes, []*unstructured.Unstructured, error) {
+	t := &translation{Desired: d, secrets: secrets}
+	k, err := schemas.Decode[schemas.Kubernetes](d.Declaration())
+	if err != nil {
+		return k, nil, t.invalid("properties", err.Error(), "")
+	}
+	texts, err := documents(k)
+	if err != nil {
+		return k, nil, t.invalid("properties.manifests", err.Error(), "")
+	}
+	known := map[string]bool{}
+	for i, text := range texts {
+		path := "properties.object"
+		if k.Manifests != "" {
+			path = "properties.manifests"
+		}
+		o, err := t.raw(text)
+		var fault *activities.Fault
+		switch {
+		case errors.As(err, &fault):
+			return k, nil, err
+		case err != nil && k.Manifests != "":
+			return k, nil, t.invalid(path, fmt.Sprintf("document %d: %s", i+1, err), "")
+		case err != nil:
+			return k, nil, t.invalid(path, err.Error(), "")
+		}
+		key := fmt.Sprintf("%s %s/%s", o.GroupVersionKind().GroupKind(), o.GetNamespace(), o.GetName())
+		if known[key] {
+			return k, nil, t.invalid(path, fmt.Sprintf("%s %q is declared twice", o.GetKind(), o.GetName()), "")
+		}
+		known[key] = true
+		t.objects = append(t.objects, o)
+	}
+	return k, t.objects, nil
+}
+
+// documents are the objects of a resource as JSON.
+func documents(k schemas.Kubernetes) ([][]byte, error) {
+	if k.Manifests == "" {
+		return [][]byte{k.Object}, nil
+	}
+	var texts [][]byte
+	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(k.Manifests), 4096)
+	for {
+		var text json.RawMessage
+		err := decoder.Decode(&text)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fmt.Errorf("document %d: %w", len(texts)+1, err)
+		}
+		if trimmed := string(bytes.TrimSpace(text)); trimmed != "" && trimmed != "null" {
+			texts = append(texts, text)
+		}
+	}
+	if len(texts) == 0 {
+		return nil, errors.New("holds no object")
+	}
+	return texts, nil
+}
+
+// raw reads one object. Its form with placeholders goes into an annotation, so that later
+// it can be held against what is there.
+func (t *translation) raw(text []byte) (*unstructured.Unstructured, error) {
+	var value any
+	if err := unmarshal(text, &value); err != nil {
+		return nil, err
+	}
+	members, ok := value.(fields)
+	if !ok {
+		return nil, errors.New("is no object")
+	}
+	o := &unstructured.Unstructured{Object: members}
+	if o.GetAPIVersion() == "" || o.GetKind() == "" || o.GetName() == "" {
+		return nil, errors.New("apiVersion, kind and metadata.name are expected")
+	}
+	for key := range merged(nonNil(o.GetLabels()), o.GetAnnotations()) {
+		if strings.HasPrefix(key, LabelPrefix) {
+			return nil, fmt.Errorf("%s %q has %q: keys that start with %s are reserved", o.GetKind(), o.GetName(), key, LabelPrefix)
+		}
+	}
+	o.SetLabels(merged(nonNil(o.GetLabels()), Identity(t.Target)))
+	annotations := merged(nonNil(o.GetAnnotations()), map[string]string{AnnotationRevision: fmt.Sprint(t.Revision), AnnotationSpec: t.SpecHash})
+	o.SetAnnotations(annotations)
+	applied, err := pack(o)
+	if err != nil {
+		return nil, err
+	}
+	annotations[AnnotationApplied] = applied
+	if o.Object, err = revealed(o.Object, t.secrets); err != nil {
+		return nil, err
+	}
+	o.SetAnnotations(annotations)
+	return o, nil
+}
+
+func nonNil(m map[string]string) map[string]string {
+	if m == nil {
+		return map[string]string{}
+	}
+	return m
+}
+
+// revealed is a copy of an object with every placeholder replaced.
+func revealed(object fields, secrets activities.Secrets) (fields, error) {
+	value, err := reveal(object, secrets)
+	if err != nil {
+		return nil, err
+	}
+	return value.(fields), nil
+}
+
+func reveal(value any, secrets activities.Secrets) (any, error) {
+	switch v := value.(type) {
+	case string:
+		return secrets.Reveal(v)
+	case []any:
+		out := make([]any, len(v))
+		for i, element := range v {
+			var err error
+			if out[i], err = reveal(element, secrets); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	case fields:
+		out := make(fields, len(v))
+		for key, member := range v {
+			var err error
+			if out[key], err = reveal(member, secrets); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	}
+	return value, nil
+}
+
+func pack(o *unstructured.Unstructured) (string, error) {
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if err := json.NewEncoder(w).Encode(o.Object); err != nil {
+		return "", err
+	}
+	if err := w.Close(); err != nil {
+		return "", err
+	}
+	return base64.StdEncoding.EncodeToString(packed.Bytes()), nil
+}
+
+// AppliedForm is the form in which an object of a resource of type Kubernetes was
+// declared, with the placeholders of secrets.
+func AppliedForm(o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	text := o.GetAnnotations()[AnnotationApplied]
+	packed, err := base64.StdEncoding.DecodeString(text)
+	if err != nil {
+		return nil, err
+	}
+	r, err := gzip.NewReader(bytes.NewReader(packed))
+	if err != nil {
+		return nil, err
+	}
+	const most = 8 << 20
+	plainText, err := io.ReadAll(io.LimitReader(r, most))
+	if err != nil {
+		return nil, err
+	}
+	var value any
+	if err := unmarshal(plainText, &value); err != nil {
+		return nil, err
+	}
+	members, ok := value.(fields)
+	if !ok {
+		return nil, errors.New("the declared form is no object")
+	}
+	form := &unstructured.Unstructured{Object: members}
+	form.SetNamespace(o.GetNamespace())
+	annotations := nonNil(form.GetAnnotations())
+	annotations[AnnotationApplied] = text
+	form.SetAnnotations(annotations)
+	return form, nil
+}
+
+// RawNamespace is where the namespaced objects are that name no namespace.
+func RawNamespace(s schemas.Scope, k schemas.Kubernetes) string {
+	if k.Namespace != "" {
+		return k.Namespace
+	}
+	return HomeNamespace(s)
+}
+
+// BroughtKinds are the kinds that the custom resource definitions among objects define,
+// and whether their objects are namespaced.
+func BroughtKinds(objects []*unstructured.Unstructured) map[schema.GroupKind]bool {
+	kinds := map[schema.GroupKind]bool{}
+	for _, o := range objects {
+		if o.GetKind() != "CustomResourceDefinition" {
+			continue
+		}
+		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")
+		kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind")
+		scope, _, _ := unstructured.NestedString(o.Object, "spec", "scope")
+		kinds[schema.GroupKind{Group: group, Kind: kind}] = scope == "Namespaced"
+	}
+	return kinds
+}
+
+// rawOutputs are those of the first object.
+func (t *translation) rawOutputs() (schemas.Outputs, error) {
+	k, objects, err := Raw(t.Desired, unrevealed{})
+	if err != nil {
+		return nil, err
+	}
+	namespace := objects[0].GetNamespace()
+	if namespace == "" {
+		namespace = RawNamespace(t.Scope, k)
+	}
+	return schemas.Outputs{"name": objects[0].GetName(), "namespace": namespace}, nil
+}

@@ -1,0 +1,51 @@
+package kubernetes
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"windlass/activities"
+	"windlass/activities/kubernetes/manifest"
+	"windlass/plan"
+	"windlass/schemas"
+)
+
+// Permit implements activities.Provider.
+func (p *Provider) Permit(desired plan.Desired, observed plan.Observed) error {
+	if len(observed.Properties) == 0 {
+		return nil
+	}
+	switch desired.Type {
+	case schemas.TypeStorage:
+		return permitSize(desired, observed)
+	case schemas.TypeDatabase:
+		return manifest.PermitDatabase(desired, observed)
+	}
+	return nil
+}
+
+// permitSize refuses a smaller volume: no cluster can shrink one.
+func permitSize(desired plan.Desired, observed plan.Observed) error {
+	was, err := sizeOf(observed.Properties)
+	if err != nil {
+		return nil // an annotation that somebody wrote by hand
+	}
+	is, err := sizeOf(desired.Properties)
+	if err != nil {
+		return &activities.Fault{Kind: activities.Invalid, Resource: desired.Resource, Field: "properties.size", Message: err.Error(), Err: err}
+	}
+	if is >= was {
+		return nil
+	}
+	return &activities.Fault{Kind: activities.Invalid, Resource: desired.Resource, Field: "properties.size",
+		Message: fmt.Sprintf("a volume cannot become smaller: it has %d bytes, %d are declared", was, is),
+		Hint:    "declare a Storage of another name, move the data, and remove this one"}
+}
+
+func sizeOf(properties json.RawMessage) (int64, error) {
+	var s schemas.Storage
+	if err := json.Unmarshal(properties, &s); err != nil {
+		return 0, err
+	}
+	return manifest.StorageSize(s).Bytes()
+}

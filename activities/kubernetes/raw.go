@@ -1,0 +1,250 @@
+package kubernetes
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"windlass/activities"
+	"windlass/activities/kubernetes/cluster"
+	"windlass/activities/kubernetes/manifest"
+	"windlass/plan"
+	"windlass/schemas"
+)
+
+// rawParallelism bounds how many objects of one resource are applied at the same time.
+const rawParallelism = 8
+
+// applyRaw applies the objects of a resource of type Kubernetes, removes those that were
+// of it and are not declared any more, and waits until all are ready.
+func (p *Provider) applyRaw(ctx context.Context, d plan.Desired, secrets activities.Secrets, say activities.Progress) error {
+	k, objects, err := p.rawObjects(ctx, d, secrets)
+	if err != nil {
+		return err
+	}
+	if err := p.requireNamespace(ctx, d.Scope, manifest.HomeNamespace(d.Scope), say); err != nil {
+		return err
+	}
+	before, err := p.inventoryOf(ctx, d.Target)
+	if err != nil {
+		return err
+	}
+	references := make([]cluster.Reference, len(objects))
+	for i, o := range objects {
+		references[i] = cluster.ReferenceOf(o)
+	}
+	left := slices.DeleteFunc(slices.Clone(before.entries), func(r cluster.Reference) bool { return slices.Contains(references, r) })
+	if err := p.writeInventory(ctx, d, before, union(references, left)); err != nil {
+		return err
+	}
+	// What others need to be there first, one after the other, and the rest side by side.
+	first := slices.IndexFunc(objects, func(o *unstructured.Unstructured) bool { return !comesFirst(o) })
+	if first < 0 {
+		first = len(objects)
+	}
+	for _, o := range objects[:first] {
+		if err := p.placeRaw(ctx, d, k, o, say); err != nil {
+			return err
+		}
+		if err := p.awaitRaw(ctx, d, cluster.ReferenceOf(o), say); err != nil {
+			return err
+		}
+	}
+	if first > 0 {
+		p.client.Rediscover()
+	}
+	group, groupContext := errgroup.WithContext(ctx)
+	group.SetLimit(rawParallelism)
+	for _, o := range objects[first:] {
+		group.Go(func() error { return p.placeRaw(groupContext, d, k, o, say) })
+	}
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	if err := p.removeEntries(ctx, d.Target, left, say); err != nil {
+		return err
+	}
+	for _, r := range references[first:] {
+		if err := p.awaitRaw(ctx, d, r, say); err != nil {
+			return err
+		}
+	}
+	return p.writeInventory(ctx, d, before, references)
+}
+
+// rawObjects are the objects that a resource declares, in the order in which they are
+// applied.
+func (p *Provider) rawObjects(ctx context.Context, d plan.Desired, secrets activities.Secrets) (schemas.Kubernetes, []*unstructured.Unstructured, error) {
+	k, objects, err := manifest.Raw(d, secrets)
+	if err != nil {
+		return k, nil, err
+	}
+	slices.SortStableFunc(objects, func(a, b *unstructured.Unstructured) int { return rank(a) - rank(b) })
+	// Kinds that the same resource brings are not known yet.
+	brought := manifest.BroughtKinds(objects)
+	for _, o := range objects {
+		namespaced, known := brought[o.GroupVersionKind().GroupKind()]
+		if !known {
+			if namespaced, err = p.client.Namespaced(ctx, o.GroupVersionKind()); err != nil {
+				return k, nil, err
+			}
+		}
+		switch {
+		case !namespaced:
+			o.SetNamespace("")
+		case o.GetNamespace() == "":
+			o.SetNamespace(manifest.RawNamespace(d.Scope, k))
+		}
+	}
+	return k, objects, nil
+}
+
+// rank orders objects: what others lie in or are kinds of, then what pods refer to, then
+// everything else, and at last what may refuse others.
+func rank(o *unstructured.Unstructured) int {
+	switch o.GetKind() {
+	case "Namespace":
+		return 0
+	case "CustomResourceDefinition":
+		return 1
+	case "PriorityClass", "StorageClass", "RuntimeClass", "ServiceAccount", "Secret", "ConfigMap", "Role", "ClusterRole":
+		return 2
+	case "RoleBinding", "ClusterRoleBinding", "PersistentVolume", "PersistentVolumeClaim", "ResourceQuota", "LimitRange":
+		return 3
+	case "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding":
+		return 5
+	}
+	return 4
+}
+
+// comesFirst says that others cannot be made before an object is ready.
+func comesFirst(o *unstructured.Unstructured) bool { return rank(o) <= 1 }
+
+// placeRaw applies one object.
+func (p *Provider) placeRaw(ctx context.Context, d plan.Desired, k schemas.Kubernetes, o *unstructured.Unstructured, say activities.Progress) error {
+	found, err := p.find(ctx, cluster.ReferenceOf(o))
+	if err != nil {
+		return err
+	}
+	if found != nil && !p.owns(d.Target, found) && !(k.Force && found.GetLabels()[manifest.LabelResource] == "") {
+		return foreign(d.Resource, found)
+	}
+	if found != nil && found.GetDeletionTimestamp() != nil {
+		if err := p.awaitGone(ctx, cluster.ReferenceOf(o), say); err != nil {
+			return err
+		}
+		found = nil
+	}
+	say(fmt.Sprintf("applying %s %s", o.GetKind(), o.GetName()))
+	_, err = p.client.Apply(ctx, o, cluster.ApplyOptions{Force: k.Force})
+	if found != nil && activities.IsKind(err, activities.Conflict) && takenByHand(found) {
+		_, err = p.client.Apply(ctx, o, cluster.ApplyOptions{Force: true})
+	}
+	if err == nil && found == nil {
+		p.logger.Info("made", "kind", o.GetKind(), "namespace", o.GetNamespace(), "name", o.GetName())
+	}
+	return err
+}
+
+// awaitRaw waits until an object is ready, as its status says.
+func (p *Provider) awaitRaw(ctx context.Context, d plan.Desired, r cluster.Reference, say activities.Progress) error {
+	found, err := p.find(ctx, r)
+	if err != nil || found == nil {
+		return err
+	}
+	if ready, _, _ := cluster.Status(found); ready || r.GroupVersionKind == kindClaim {
+		return nil
+	}
+	return p.awaitReady(ctx, d, r, say)
+}
+
+// removeEntries removes objects of an inventory, the last that were made first.
+func (p *Provider) removeEntries(ctx context.Context, t plan.Target, entries []cluster.Reference, say activities.Progress) error {
+	for _, r := range slices.Backward(entries) {
+		found, err := p.find(ctx, r)
+		if activities.IsKind(err, activities.Invalid) {
+			continue // its kind is gone, and with that the object
+		}
+		if err != nil {
+			return err
+		}
+		if found == nil || !p.owns(t, found) {
+			continue
+		}
+		if err := p.remove(ctx, found, say); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// deleteRaw removes everything that the inventory of a resource names.
+func (p *Provider) deleteRaw(ctx context.Context, t plan.Target, say activities.Progress) error {
+	i, err := p.inventoryOf(ctx, t)
+	if err != nil {
+		return err
+	}
+	return p.removeEntries(ctx, t, i.entries, say)
+}
+
+// observeRaw finds the objects that inventories name, kind by kind.
+func (p *Provider) observeRaw(ctx context.Context, scope schemas.Scope, found *observation) error {
+	var kinds []schemaKind
+	missing := map[cluster.Reference]*sighting{}
+	for _, s := range found.byTarget {
+		if s.observed.Type != schemas.TypeKubernetes {
+			continue
+		}
+		for _, o := range s.objects {
+			entries, err := entriesOf(o)
+			if err != nil {
+				s.troubles = append(s.troubles, err.Error())
+			}
+			for _, r := range entries {
+				missing[r] = s
+				if !slices.Contains(kinds, r.GroupVersionKind) {
+					kinds = append(kinds, r.GroupVersionKind)
+				}
+			}
+		}
+	}
+	for _, kind := range kinds {
+		_, err := p.client.List(ctx, cluster.ListOptions{Kind: kind, Labels: selector(p.scopeLabels(scope))}, func(o *unstructured.Unstructured) error {
+			s := missing[cluster.ReferenceOf(o)]
+			if s == nil {
+				return nil
+			}
+			delete(missing, cluster.ReferenceOf(o))
+			return p.observeObject(ctx, s, o)
+		})
+		if err != nil && !activities.IsKind(err, activities.Invalid) {
+			return err
+		}
+	}
+	for r, s := range missing {
+		s.troubles = append(s.troubles, named(object(r, nil))+" is missing")
+	}
+	return nil
+}
+
+// observeObject notes one object of a resource of type Kubernetes.
+func (p *Provider) observeObject(ctx context.Context, s *sighting, o *unstructured.Unstructured) error {
+	s.hashes = append(s.hashes, o.GetAnnotations()[manifest.AnnotationSpec])
+	want, err := manifest.AppliedForm(o)
+	if err != nil {
+		s.troubles = append(s.troubles, fmt.Sprintf("the annotations of %s were changed: %s", named(o), err))
+		return nil
+	}
+	changes, err := p.drift(ctx, o, want)
+	if err != nil {
+		return err
+	}
+	s.troubles = append(s.troubles, changes...)
+	if ready, message, _ := cluster.Status(o); !ready && o.GroupVersionKind() != kindClaim {
+		s.troubles = append(s.troubles, fmt.Sprintf("%s is not ready: %s", named(o), message))
+	}
+	return nil
+}

@@ -1,0 +1,98 @@
+package kubernetes
+
+import (
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"windlass/activities"
+	"windlass/schemas"
+)
+
+const (
+	// unschedulableAfter is how long a pod may find no node: a node that is just being
+	// added needs about that long to be seen.
+	unschedulableAfter = 15 * time.Second
+	// crashesUntilPlain is how often a container may end by itself before it is plain that
+	// it will go on doing so.
+	crashesUntilPlain = 2
+)
+
+// stall is why a pod will plainly not come up, with what is known of it; nil where it
+// still may. The second value is when to look again although nothing is told; zero is never.
+func stall(pod *corev1.Pod, now time.Time) (*activities.Fault, time.Time) {
+	if pod.DeletionTimestamp != nil {
+		return nil, time.Time{}
+	}
+	for _, status := range append(append([]corev1.ContainerStatus{}, pod.Status.InitContainerStatuses...), pod.Status.ContainerStatuses...) {
+		if f := containerStall(pod, status); f != nil {
+			return f, time.Time{}
+		}
+	}
+	for _, c := range pod.Status.Conditions {
+		if c.Type != corev1.PodScheduled || c.Status != corev1.ConditionFalse || c.Reason != corev1.PodReasonUnschedulable {
+			continue
+		}
+		since := c.LastTransitionTime.Time
+		if now.Sub(since) < unschedulableAfter {
+			return nil, since.Add(unschedulableAfter)
+		}
+		return &activities.Fault{Kind: activities.Unhealthy, Message: fmt.Sprintf("no node can take pod %s: %s", pod.Name, c.Message),
+			Hint: "ask for less, or add nodes", Evidence: &schemas.Evidence{Container: pod.Name}}, time.Time{}
+	}
+	return nil, time.Time{}
+}
+
+// containerStall is why a container will plainly not run; nil where it still may.
+func containerStall(pod *corev1.Pod, status corev1.ContainerStatus) *activities.Fault {
+	if w := status.State.Waiting; w != nil {
+		switch w.Reason {
+		case "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
+			return &activities.Fault{Kind: activities.NotFound, Field: "properties.image",
+				Message: fmt.Sprintf("image %s cannot be pulled by pod %s (%s): %s", status.Image, pod.Name, w.Reason, w.Message),
+				Hint:    "check the reference and the credentials", Evidence: evidence(pod, status)}
+		case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
+			return &activities.Fault{Kind: activities.Unhealthy,
+				Message: fmt.Sprintf("container %s of pod %s cannot be made (%s): %s", status.Name, pod.Name, w.Reason, w.Message), Evidence: evidence(pod, status)}
+		}
+	}
+	ended := status.State.Terminated
+	if ended == nil {
+		ended = status.LastTerminationState.Terminated
+	}
+	switch {
+	case ended == nil:
+		return nil
+	case pod.Spec.RestartPolicy == corev1.RestartPolicyNever && ended.ExitCode != 0:
+		return crashed(pod, status, ended)
+	case pod.Spec.RestartPolicy == corev1.RestartPolicyAlways && status.RestartCount >= crashesUntilPlain && !status.Ready:
+		return crashed(pod, status, ended)
+	}
+	return nil
+}
+
+func crashed(pod *corev1.Pod, status corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) *activities.Fault {
+	message := fmt.Sprintf("container %s of pod %s ended with exit code %d", status.Name, pod.Name, ended.ExitCode)
+	if status.RestartCount > 0 {
+		message += fmt.Sprintf(" and was restarted %d times", status.RestartCount)
+	}
+	if ended.Reason == "OOMKilled" {
+		message += ", since it wanted more memory than its limit"
+	}
+	return &activities.Fault{Kind: activities.Unhealthy, Message: message, Evidence: evidence(pod, status)}
+}
+
+// evidence is what the pod's status tells of a container.
+func evidence(pod *corev1.Pod, status corev1.ContainerStatus) *schemas.Evidence {
+	e := &schemas.Evidence{Container: pod.Name}
+	ended := status.State.Terminated
+	if ended == nil {
+		ended = status.LastTerminationState.Terminated
+	}
+	if ended != nil {
+		code := int(ended.ExitCode)
+		e.ExitCode = &code
+	}
+	return e
+}
