@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
@@ -41,7 +43,11 @@ func (p Providers) Get(name string) (Provider, error) {
 	if provider, ok := p[name]; ok {
 		return provider, nil
 	}
-	return nil, &Fault{Kind: Invalid, Field: "provider", Message: fmt.Sprintf("the worker has no provider %q", name), Hint: "use one that `windlass version` lists"}
+	return nil, &Fault{
+		Kind: Invalid, Field: "provider",
+		Message: fmt.Sprintf("the worker has no provider %q; it has %s", name, strings.Join(slices.Sorted(maps.Keys(p)), ", ")),
+		Hint:    "use one that `windlass providers` lists, or add it to the workers' file of providers",
+	}
 }
 
 // Register makes the activities known to a worker under their names.
@@ -83,7 +89,7 @@ func (a *Activities) plan(ctx context.Context, in PlanInput) (PlanOutput, error)
 	if err != nil {
 		return PlanOutput{}, err
 	}
-	p, err := a.Planner.plan(ctx, in.Scope, desired, in.Rollback)
+	p, found, err := a.Planner.plan(ctx, in.Scope, desired, in.Rollback)
 	if err != nil {
 		return PlanOutput{}, err
 	}
@@ -97,6 +103,9 @@ func (a *Activities) plan(ctx context.Context, in PlanInput) (PlanOutput, error)
 		if err := a.permit(ctx, in, request, desired, p); err != nil {
 			return PlanOutput{}, err
 		}
+	}
+	if err := a.Planner.settle(ctx, in.Scope, found, desired); err != nil {
+		return PlanOutput{}, err
 	}
 	for i := range p.Operations {
 		p.Operations[i].Changes = nil // the cause tells them; history stays small
@@ -293,7 +302,10 @@ func (a *Activities) Delete(ctx context.Context, in DeleteInput) error {
 // Publish publishes status events and brings the records up to date. Its retry
 // repeats events with the same ids, which JetStream drops.
 func (a *Activities) Publish(ctx context.Context, in PublishInput) error {
-	return a.Publisher.Publish(ctx, in.Events)
+	if err := a.Publisher.Publish(ctx, in.Events); err != nil {
+		return err
+	}
+	return a.leave(ctx, in.Events)
 }
 
 // Reject keeps a command that turned out to be unservable as a dead letter.

@@ -106,7 +106,7 @@ func TestActivitiesSayWhatIsMissing(t *testing.T) {
 		"an engine that is away":           {NamePlan, PlanInput{Scope: users, Revision: revision}, schemas.Failure{Kind: "Internal", Message: "connection refused"}},
 		"a resource that is not declared":  {NameApply, ApplyInput{Scope: users, Revision: revision, Resource: "nobody"}, schemas.Failure{Kind: "NotFound", Resource: "nobody", Message: "is not declared in revision 3"}},
 		"an image that nobody runs":        {NamePull, PullInput{Scope: users, Revision: revision, Resource: "web", Image: "other"}, schemas.Failure{Kind: "NotFound", Resource: "web", Message: "does not run image other"}},
-		"a provider that the worker lacks": {NameDelete, DeleteInput{Scope: users, Resource: "old", Type: schemas.TypeStorage, Provider: "moon"}, schemas.Failure{Kind: "Invalid", Resource: "old", Field: "provider", Message: `the worker has no provider "moon"`, Hint: "use one that `windlass version` lists"}},
+		"a provider that the worker lacks": {NameDelete, DeleteInput{Scope: users, Resource: "old", Type: schemas.TypeStorage, Provider: "moon"}, schemas.Failure{Kind: "Invalid", Resource: "old", Field: "provider", Message: `the worker has no provider "moon"; it has docker`, Hint: "use one that `windlass providers` lists, or add it to the workers' file of providers"}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

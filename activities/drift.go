@@ -21,7 +21,8 @@ func (p *Planner) Drift(ctx context.Context, scope schemas.Scope, document *sche
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	return p.plan(ctx, scope, desired, true)
+	found, _, err := p.plan(ctx, scope, desired, true)
+	return found, err
 }
 
 // Drift observes reality and tells what is not as the revision declares it.

@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"log/slog"
 
 	"windlass/events"
 	"windlass/plan"
@@ -13,6 +14,9 @@ import (
 type Planner struct {
 	Providers   Providers
 	Protections *events.Protections
+	Places      *events.Places
+	Records     *events.Records
+	Logger      *slog.Logger
 }
 
 // Preview plans what a deployment of the document would do now, with the changes
@@ -22,7 +26,8 @@ func (p *Planner) Preview(ctx context.Context, scope schemas.Scope, document *sc
 	if err != nil {
 		return plan.Plan{}, err
 	}
-	return p.plan(ctx, scope, desired, false)
+	made, _, err := p.plan(ctx, scope, desired, false)
+	return made, err
 }
 
 // Compare plans what leads from one document to the other, as if reality were
@@ -47,14 +52,15 @@ func (p *Planner) Compare(from, to *schemas.Infrastructure) (plan.Plan, error) {
 
 // plan decides what takes reality to what is desired. It fails when a provider
 // cannot make one of the changes, also on the way back: what would break half way
-// is better not begun.
-func (p *Planner) plan(ctx context.Context, scope schemas.Scope, desired []plan.Desired, rollback bool) (plan.Plan, error) {
-	observed, err := p.observe(ctx, scope)
+// is better not begun. It returns what the decision was made on too.
+func (p *Planner) plan(ctx context.Context, scope schemas.Scope, desired []plan.Desired, rollback bool) (plan.Plan, sight, error) {
+	s, err := p.observe(ctx, scope, desired)
 	if err != nil {
-		return plan.Plan{}, err
+		return plan.Plan{}, s, err
 	}
+	observed := s.observed
 	if err := p.permit(ctx, desired, observed); err != nil {
-		return plan.Plan{}, err
+		return plan.Plan{}, s, err
 	}
 	if !rollback {
 		protects := map[plan.Target]bool{}
@@ -65,7 +71,7 @@ func (p *Planner) plan(ctx context.Context, scope schemas.Scope, desired []plan.
 			observed[i].Protected = observed[i].Protected || protects[observed[i].Target]
 		}
 	}
-	return plan.Diff(desired, observed), nil
+	return plan.Diff(desired, observed), s, nil
 }
 
 // permit asks the providers whether they can make what is there what is declared,
@@ -91,25 +97,18 @@ func (p *Planner) permit(ctx context.Context, desired []plan.Desired, observed [
 	return nil
 }
 
-// observe asks every provider. What is recorded of protection goes before what
-// labels say, since labels stay when protection is lifted.
-func (p *Planner) observe(ctx context.Context, scope schemas.Scope) ([]plan.Observed, error) {
+// observe finds what is there of the Infrastructure. What is recorded of protection
+// goes before what labels say, since labels stay when protection is lifted.
+func (p *Planner) observe(ctx context.Context, scope schemas.Scope, declared []plan.Desired) (sight, error) {
 	recorded, err := p.Protections.Of(ctx, scope)
 	if err != nil {
-		return nil, &Fault{Kind: Unavailable, Message: err.Error(), Err: err}
+		return sight{}, &Fault{Kind: Unavailable, Message: err.Error(), Err: err}
 	}
-	var all []plan.Observed
-	for _, provider := range p.Providers {
-		found, err := provider.Observe(ctx, scope)
-		if err != nil {
-			return nil, err
-		}
-		for _, o := range found {
-			if protected, known := recorded[o.Resource]; known {
-				o.Protected = protected
-			}
-			all = append(all, o)
+	s, err := p.look(ctx, scope, declared)
+	for i, o := range s.observed {
+		if protected, known := recorded[o.Resource]; known {
+			s.observed[i].Protected = protected
 		}
 	}
-	return all, nil
+	return s, err
 }

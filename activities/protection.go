@@ -65,12 +65,12 @@ func (a *Activities) unprotect(ctx context.Context, in UnprotectInput) (Unprotec
 	if err != nil {
 		return UnprotectOutput{}, &Fault{Kind: Invalid, Field: "data", Message: err.Error(), Err: err}
 	}
-	observed, err := a.Planner.observe(ctx, in.Command.Scope)
+	s, err := a.Planner.observe(ctx, in.Command.Scope, nil)
 	if err != nil {
 		return UnprotectOutput{}, err
 	}
 	found := map[string]plan.Observed{}
-	for _, o := range observed {
+	for _, o := range s.observed {
 		if o.Protected {
 			found[o.Resource] = o
 		}

@@ -20,10 +20,14 @@ func (a *Activities) resync(ctx context.Context, in ResyncInput) (ResyncOutput, 
 	if err := a.Records.Replay(ctx, a.JetStream, in.Scope); err != nil {
 		return ResyncOutput{}, &Fault{Kind: Unavailable, Message: err.Error(), Err: err}
 	}
-	observed, err := a.Planner.observe(ctx, in.Scope)
+	s, err := a.Planner.observe(ctx, in.Scope, nil)
 	if err != nil {
 		return ResyncOutput{}, err
 	}
+	if err := a.Planner.settle(ctx, in.Scope, s, nil); err != nil {
+		return ResyncOutput{}, err
+	}
+	observed := s.observed
 	out := ResyncOutput{Revision: in.Revision}
 	resources := make([]schemas.ResourceRecord, len(observed))
 	for i, o := range observed {

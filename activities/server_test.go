@@ -55,14 +55,16 @@ func newBench(t *testing.T, secretsDirectory string) *bench {
 	require.NoError(t, err)
 	protections, err := events.OpenProtections(t.Context(), js)
 	require.NoError(t, err)
+	places, err := events.OpenPlaces(t.Context(), js)
+	require.NoError(t, err)
 	vault, err := NewVault([]byte(strings.Repeat("k", MasterKeySize)), secretsDirectory)
 	require.NoError(t, err)
 	b := &bench{t: t, server: s, js: js, provider: newFake(), log: &journal{}}
+	logger := slog.New(slog.NewTextHandler(b.log, nil))
 	b.Activities = &Activities{
-		Planner:   &Planner{Providers: Providers{"docker": b.provider}, Protections: protections},
-		Records:   records,
-		Revisions: revisions, Publisher: events.NewPublisher(js, records),
-		JetStream: js, Vault: vault, Logger: slog.New(slog.NewTextHandler(b.log, nil)),
+		Planner: &Planner{Providers: Providers{"docker": b.provider}, Protections: protections, Places: places, Records: records, Logger: logger},
+		Records: records, Revisions: revisions, Publisher: events.NewPublisher(js, records),
+		JetStream: js, Vault: vault, Logger: logger,
 	}
 	return b
 }

@@ -35,8 +35,9 @@ type WorkerConfig struct {
 	// not named nats or temporal.
 	DataDir string
 
-	// DockerHost, PostgresImage, RedisImage, ValkeyImage, ProxyBinary and SecretsDir are the values of the flags of the same name, empty
-	// when not given.
+	// ProvidersFile, DockerHost, PostgresImage, RedisImage, ValkeyImage, ProxyBinary and SecretsDir are the values of
+	// the flags of the same name, empty when not given.
+	ProvidersFile string
 	DockerHost    string
 	PostgresImage string
 	RedisImage    string
@@ -96,6 +97,7 @@ func NewCommand(run WorkerFunc) *cobra.Command {
 	flags.BoolVar(&o.noUI, "no-ui", false, "do not run the Temporal web UI")
 	flags.BoolVar(&o.noWorker, "no-worker", false, "do not run a worker, to run one of your own")
 	flags.TextVar(&o.logLevel, "log-level", o.logLevel, "debug, info, warn or error")
+	flags.StringVar(&o.worker.ProvidersFile, "providers", "", "file that names the engines and clusters of the worker (default the one provider docker, which the next four flags describe)")
 	flags.StringVar(&o.worker.DockerHost, "docker-host", "", "address of the container engine, for the worker")
 	flags.StringVar(&o.worker.PostgresImage, "postgres-image", "", "image of PostgreSQL databases, for the worker")
 	flags.StringVar(&o.worker.RedisImage, "redis-image", "", "image of Redis databases, for the worker")

@@ -238,7 +238,8 @@ func TestTheWorkerIsToldWhereEverythingIs(t *testing.T) {
 		cancel()
 		<-ctx.Done()
 		return ctx.Err()
-	}, "--docker-host", "tcp://engine:2375", "--postgres-image", "postgres:17", "--redis-image", "redis:8", "--valkey-image", "valkey:9", "--secrets-dir", "/secrets", "--log-level", "error")
+	}, "--docker-host", "tcp://engine:2375", "--postgres-image", "postgres:17", "--redis-image", "redis:8", "--valkey-image", "valkey:9", "--secrets-dir", "/secrets",
+		"--providers", "/providers.yaml", "--log-level", "error")
 	require.NoError(t, err)
 	require.Contains(t, out, "worker          running\n")
 	require.Equal(t, "nats://127.0.0.1", regexp.MustCompile(`:\d+$`).ReplaceAllString(got.NATSURL, ""))
@@ -250,6 +251,7 @@ func TestTheWorkerIsToldWhereEverythingIs(t *testing.T) {
 	require.Equal(t, "redis:8", got.RedisImage)
 	require.Equal(t, "valkey:9", got.ValkeyImage)
 	require.Equal(t, "/secrets", got.SecretsDir)
+	require.Equal(t, "/providers.yaml", got.ProvidersFile)
 	require.False(t, got.Logger.Enabled(ctx, slog.LevelWarn))
 }
 

@@ -22,7 +22,7 @@ func RunWorker(ctx context.Context, c WorkerConfig) error {
 	}
 	return worker.Run(ctx, worker.Config{
 		NATSURL: c.NATSURL, TemporalAddress: c.TemporalAddress, Namespace: c.Namespace,
-		MasterKeyFile: key, SecretsDir: c.SecretsDir, DockerHost: c.DockerHost,
+		MasterKeyFile: key, SecretsDir: c.SecretsDir, ProvidersFile: c.ProvidersFile, DockerHost: c.DockerHost,
 		PostgresImage: c.PostgresImage, RedisImage: c.RedisImage, ValkeyImage: c.ValkeyImage, ProxyBinary: c.ProxyBinary,
 		Logger: c.Logger, Ready: c.Ready,
 	})

@@ -18,6 +18,7 @@ const (
 	RecordBucket     = "WINDLASS_RECORDS"
 	RevisionBucket   = "WINDLASS_REVISIONS"
 	ProtectionBucket = "WINDLASS_PROTECTIONS"
+	PlaceBucket      = "WINDLASS_PLACES"
 )
 
 // Retention is how long commands, status events and dead letters are kept. It is
@@ -61,6 +62,7 @@ func EnsureStreams(ctx context.Context, js jetstream.JetStream) error {
 		{Bucket: RecordBucket, Description: "Last known status of infrastructures and resources", Storage: jetstream.FileStorage},
 		{Bucket: RevisionBucket, Description: "Accepted documents, by content", Storage: jetstream.FileStorage},
 		{Bucket: ProtectionBucket, Description: "Resources that may be neither deleted nor replaced", Storage: jetstream.FileStorage, History: 10},
+		{Bucket: PlaceBucket, Description: "Providers that may hold something of an infrastructure", Storage: jetstream.FileStorage},
 	} {
 		if _, err := js.CreateOrUpdateKeyValue(ctx, bucket); err != nil {
 			return fmt.Errorf("bucket %s: %w", bucket.Bucket, err)

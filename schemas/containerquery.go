@@ -17,6 +17,8 @@ type ContainersRequest struct {
 // ContainersAnswer is sorted by environment and name.
 type ContainersAnswer struct {
 	Containers []ContainerView `json:"containers"`
+	// Unreachable are the providers that did not answer when the request is live.
+	Unreachable []ProviderStatus `json:"unreachable,omitempty"`
 }
 
 // ContainerView is what is recorded of a container, and where it was asked for what its

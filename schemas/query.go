@@ -38,6 +38,9 @@ const (
 	// QueryLogs takes a LogsRequest and answers with a LogsAnswer; 404 for a container
 	// that is not known.
 	QueryLogs = "windlass.query.logs"
+	// QueryProviders takes a ProvidersRequest and answers with a ProvidersAnswer, within
+	// a few seconds also where a provider does not answer.
+	QueryProviders = "windlass.query.providers"
 	// QueryVersion takes nothing and answers with a VersionAnswer.
 	QueryVersion = "windlass.query.version"
 )
@@ -71,6 +74,9 @@ type StatusAnswer struct {
 	Rollouts []RolloutRecord `json:"rollouts,omitempty"`
 	// Replicas are set when the request is live, sorted by resource and name.
 	Replicas []ReplicaStatus `json:"replicas,omitempty"`
+	// Unreachable are the providers that hold some of it and did not answer when the
+	// request is live, so that their replicas are missing.
+	Unreachable []ProviderStatus `json:"unreachable,omitempty"`
 }
 
 // ReplicaStatus is one container as its engine reports it now.
@@ -160,6 +166,31 @@ type DriftRequest struct {
 // ScopesAnswer is sorted by environment and name.
 type ScopesAnswer struct {
 	Scopes []Scope `json:"scopes"`
+	// Unreachable are the providers that did not answer, so that what only they hold
+	// is missing.
+	Unreachable []ProviderStatus `json:"unreachable,omitempty"`
+}
+
+// ProvidersRequest asks for the providers of the worker.
+type ProvidersRequest struct {
+	// Names asks none of them how it is: the answer has their names and kinds alone.
+	Names bool `json:"names,omitempty"`
+}
+
+// ProvidersAnswer is sorted by name.
+type ProvidersAnswer struct {
+	Providers []ProviderStatus `json:"providers"`
+}
+
+// ProviderStatus is how a provider is now.
+type ProviderStatus struct {
+	Name string       `json:"name"`
+	Kind ProviderKind `json:"kind"`
+	// Version is what answers there, such as "Docker Engine 20.10.24"; empty where
+	// nothing does.
+	Version string `json:"version,omitempty"`
+	// Error is why nothing answers, with what to do; nil where something does.
+	Error *Failure `json:"error,omitempty"`
 }
 
 // VersionAnswer names the worker that answers and what it reaches.

@@ -31,9 +31,15 @@ var CommandSchema []byte
 //go:embed container.schema.json
 var ContainerSchema []byte
 
+// ProvidersSchema is the JSON Schema of the document that says which providers a
+// worker has.
+//
+//go:embed providers.schema.json
+var ProvidersSchema []byte
+
 var compiled = sync.OnceValues(func() (*jsonschema.Compiler, error) {
 	compiler := jsonschema.NewCompiler()
-	for name, text := range map[string][]byte{"windlass:infrastructure": InfrastructureSchema, "windlass:command": CommandSchema, "windlass:container": ContainerSchema} {
+	for name, text := range map[string][]byte{"windlass:infrastructure": InfrastructureSchema, "windlass:command": CommandSchema, "windlass:container": ContainerSchema, "windlass:providers": ProvidersSchema} {
 		document, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 		if err != nil {
 			return nil, fmt.Errorf("embedded schema %s: %w", name, err)

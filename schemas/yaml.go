@@ -34,6 +34,10 @@ func parseYAML(text []byte) (*Tree, error) {
 	} else if !errors.Is(err, io.EOF) {
 		return nil, yamlFault(err)
 	}
+	return newYAMLTree(&document)
+}
+
+func newYAMLTree(document *yaml.Node) (*Tree, error) {
 	r := &yamlReader{places: map[string]Place{}}
 	r.places[""] = Place{Line: document.Line, Column: document.Column}
 	value, err := r.value(document.Content[0], "", 0)

@@ -104,6 +104,8 @@ func ask[T any](ctx context.Context, a *app, conn *nats.Conn, subject string, re
 		return answer, nil, a.noWorker("none listens")
 	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, nats.ErrTimeout):
 		return answer, nil, a.noWorker(fmt.Sprintf("no answer within %s", timeout))
+	case errors.Is(err, nats.ErrMaxPayload):
+		return answer, nil, exitf(ExitRejected, "the question has %d bytes, which is more than NATS at %s takes", len(body), a.address())
 	default:
 		return answer, nil, a.unreachable(err)
 	}
@@ -121,8 +123,10 @@ func answerError(code, text string) error {
 	switch code {
 	case "404":
 		return exitf(ExitNotFound, "%s", text)
-	case "503":
+	case "503", "429":
 		return exitf(ExitUnreachable, "the worker answers that it cannot: %s", text)
+	case "401", "403", "409", "413", "422":
+		return exitf(ExitRejected, "%s", text)
 	}
 	return exitf(ExitInternal, "the worker refuses the question: %s", text)
 }

@@ -25,7 +25,7 @@ func (f *containerFlags) register(cmd *cobra.Command) {
 	flags.StringArrayVarP(&f.environment, "env", "e", nil, "variable, as NAME=VALUE; may be repeated")
 	flags.StringArrayVarP(&f.publish, "publish", "p", nil, "port on the host, as HOST:CONTAINER; may be repeated")
 	flags.StringArrayVar(&f.networks, "network", nil, "network of the engine to join; may be repeated")
-	flags.StringVar(&f.provider, "provider", "", "where it runs; the default is docker")
+	flags.StringVar(&f.provider, "provider", "", "where it runs, one of those that windlass providers lists; the default is docker")
 	flags.StringVar(&f.restart, "restart", "", "Always, OnFailure or Never; the default is Always")
 	flags.StringVar(&f.unhealthy, "unhealthy", "", "none, restart, replace or stop; the default is restart")
 	flags.StringVar(&f.pull, "pull", "", "Always, IfNotPresent or Never; the default is IfNotPresent")
@@ -56,6 +56,7 @@ cannot start. FILE "-" is stdin.`,
 		},
 	}
 	flags.register(cmd)
+	_ = cmd.RegisterFlagCompletionFunc("provider", a.completeProvider)
 	wait.register(cmd)
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
 		if err := wait.check(); err != nil {

@@ -89,9 +89,11 @@ func (a *app) showContainers(ctx context.Context, request schemas.ContainersRequ
 		timeout = liveTimeout
 	}
 	answer, raw, err := ask[schemas.ContainersAnswer](ctx, a, conn, schemas.QueryContainers, request, timeout)
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
+	}
+	a.noteUnreachable(answer.Unreachable, "nothing is known of what runs there")
+	switch {
 	case a.json != nil:
 		a.json.raw(raw)
 	case len(answer.Containers) == 0:

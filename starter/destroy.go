@@ -57,7 +57,7 @@ and their data too. Asks before on a terminal; elsewhere --yes is needed.`,
 			return err
 		}
 		if !yes {
-			if err := a.confirm(ctx, fmt.Sprintf("Destroy %s and all its data? [y/N] ", scope)); err != nil {
+			if err := a.confirm(ctx, fmt.Sprintf("Destroy %s and all its data? [y/N] ", scope), "not destroyed"); err != nil {
 				return err
 			}
 		}
@@ -72,8 +72,8 @@ func (a *app) canAsk() bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// confirm asks on the terminal and fails unless the answer is yes.
-func (a *app) confirm(ctx context.Context, question string) error {
+// confirm asks on the terminal and fails, with what was not done, unless the answer is yes.
+func (a *app) confirm(ctx context.Context, question, not string) error {
 	fmt.Fprint(a.stderr, question)
 	answer := make(chan string, 1)
 	go func() {
@@ -88,7 +88,7 @@ func (a *app) confirm(ctx context.Context, question string) error {
 		if text == "y" || text == "yes" {
 			return nil
 		}
-		return exitf(ExitCancelled, "not destroyed")
+		return exitf(ExitCancelled, "%s", not)
 	case <-ctx.Done():
 		fmt.Fprintln(a.stderr)
 		return exitf(ExitInterrupted, "interrupted; nothing was sent")

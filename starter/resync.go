@@ -48,6 +48,7 @@ func (a *app) scopesOf(ctx context.Context, args []string) ([]schemas.Scope, err
 	}
 	defer conn.Close()
 	answer, _, err := ask[schemas.ScopesAnswer](ctx, a, conn, schemas.QueryScopes, struct{}{}, liveTimeout)
+	a.noteUnreachable(answer.Unreachable, "what only it holds is left out")
 	if err == nil && len(answer.Scopes) == 0 {
 		a.note("the providers hold nothing that carries our labels")
 	}

@@ -69,9 +69,13 @@ type fakeWorker struct {
 	statuses  map[schemas.Scope]schemas.StatusAnswer
 	plans     schemas.PlanAnswer
 	revisions schemas.RevisionsAnswer
+	providers schemas.ProvidersAnswer
+	scopes    schemas.ScopesAnswer
 	// containers answers questions for containers; asked is the newest of them.
 	containers schemas.ContainersAnswer
 	asked      schemas.ContainersRequest
+	// objects answers what is asked of objects; nil is an answer in words, with its code.
+	objects func(provider string, verb schemas.ObjectVerb, data []byte) (answer any, code, words string)
 	// logs answers questions for logs by what was asked.
 	logs func(schemas.LogsRequest) schemas.LogsAnswer
 }
@@ -108,6 +112,7 @@ func workOn(t *testing.T, url string, react func(event.Event) []schemas.Event) *
 		schemas.QueryPlan: w.answerPlan, schemas.QueryDiff: w.answerPlan,
 		schemas.QueryRevisions: w.answerRevisions, schemas.QueryRevision: w.answerRevision,
 		schemas.QueryContainers: w.answerContainers, schemas.QueryLogs: w.answerLogs,
+		schemas.QueryProviders: w.answerProviders, schemas.QueryScopes: w.answerScopes, schemas.ObjectSubjects: w.answerObjects,
 	} {
 		require.NoError(t, service.AddEndpoint(nats.NewInbox()[7:], answer, micro.WithEndpointSubject(subject)))
 	}
@@ -157,6 +162,20 @@ func (w *fakeWorker) answerList(r micro.Request) {
 }
 
 func (w *fakeWorker) answerPlan(r micro.Request) { _ = r.RespondJSON(w.plans) }
+
+func (w *fakeWorker) answerProviders(r micro.Request) { _ = r.RespondJSON(w.providers) }
+
+func (w *fakeWorker) answerScopes(r micro.Request) { _ = r.RespondJSON(w.scopes) }
+
+func (w *fakeWorker) answerObjects(r micro.Request) {
+	provider, verb := schemas.ParseObjectSubject(r.Subject())
+	answer, code, words := w.objects(provider, verb, r.Data())
+	if answer == nil {
+		_ = r.Error(code, words, nil)
+		return
+	}
+	_ = r.RespondJSON(answer)
+}
 
 func (w *fakeWorker) answerRevisions(r micro.Request) { _ = r.RespondJSON(w.revisions) }
 

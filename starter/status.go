@@ -72,6 +72,7 @@ func statusLines(answer schemas.StatusAnswer, live bool, now time.Time) []line {
 	lines = append(lines, section(outputTable(answer.Resources))...)
 	if live {
 		lines = append(lines, section(replicaTable(answer.Replicas, now))...)
+		lines = append(lines, unreachableLines(answer.Unreachable)...)
 	}
 	t := newTree(record.Scope, record.Since)
 	t.seed(answer)
@@ -88,7 +89,12 @@ func section(t table) []line {
 
 func resourceTable(resources []schemas.ResourceRecord, now time.Time) table {
 	var t table
-	t.head("RESOURCE", "TYPE", "STATE", "AGE", "REVISION", "CAUSE")
+	spread := slices.ContainsFunc(resources, func(r schemas.ResourceRecord) bool { return r.Provider != resources[0].Provider })
+	if spread {
+		t.head("RESOURCE", "TYPE", "PROVIDER", "STATE", "AGE", "REVISION", "CAUSE")
+	} else {
+		t.head("RESOURCE", "TYPE", "STATE", "AGE", "REVISION", "CAUSE")
+	}
 	for _, r := range resources {
 		symbol, paint := stateSymbol(r.State, now)
 		cause := span{printable(r.Cause), dim}
@@ -98,7 +104,11 @@ func resourceTable(resources []schemas.ResourceRecord, now time.Time) table {
 		if r.Error != nil {
 			cause = span{failureSentence(*r.Error), red}
 		}
-		t.row(cell(r.Resource), cell(string(r.Type)), span{symbol + " " + string(r.State), paint}, cell(age(r.Since, now)), number(r.Revision), cause)
+		cells := []span{cell(r.Resource), cell(string(r.Type))}
+		if spread {
+			cells = append(cells, cell(r.Provider))
+		}
+		t.row(append(cells, span{symbol + " " + string(r.State), paint}, cell(age(r.Since, now)), number(r.Revision), cause)...)
 	}
 	return t
 }

@@ -39,6 +39,7 @@ func NewCommand() *cobra.Command {
 	flags.StringVar(&c.Namespace, "temporal-namespace", "default", "Temporal namespace")
 	flags.StringVar(&c.MasterKeyFile, "master-key-file", "", "file with the key that generated credentials are derived from; all workers need the same")
 	flags.StringVar(&c.SecretsDir, "secrets-dir", "", "directory with one file for each ${secret.NAME}")
+	flags.StringVar(&c.ProvidersFile, "providers", "", "file that names the engines and clusters of this worker; all workers need the same (default the one provider docker, which the next four flags describe)")
 	flags.StringVar(&c.DockerHost, "docker-host", "", "address of the container engine (default DOCKER_HOST, or the local socket)")
 	flags.StringVar(&c.PostgresImage, "postgres-image", "", "image of PostgreSQL databases; {version} stands for the version (default the official image)")
 	flags.StringVar(&c.RedisImage, "redis-image", "", "image of Redis databases, likewise")

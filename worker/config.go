@@ -28,8 +28,10 @@ type Config struct {
 	MasterKeyFile string
 	// SecretsDir holds one file for each ${secret.NAME}; empty means none.
 	SecretsDir string
-	// DockerHost and the images of Databases configure the provider "docker"; empty
-	// means that provider's defaults.
+	// ProvidersFile is a document of kind Providers, which alone says which providers
+	// there are. Without it there is one, "docker", which DockerHost and the images of
+	// Databases configure; empty means its defaults. With it they must be empty.
+	ProvidersFile string
 	DockerHost    string
 	PostgresImage string
 	RedisImage    string
@@ -37,8 +39,6 @@ type Config struct {
 	// ProxyBinary is the windlass-proxy that LoadBalancers run; the default is the file
 	// of that name beside this program.
 	ProxyBinary string
-	// Providers are there beside "docker", by name; may be nil.
-	Providers activities.Providers
 	// Approvals are the environments in which somebody has to approve every plan
 	// before it runs, whatever documents say.
 	Approvals []string

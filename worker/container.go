@@ -36,19 +36,24 @@ func (q *queries) containers(ctx context.Context, data []byte) (any, error) {
 		return answer, nil
 	}
 	for _, environment := range slices.Sorted(maps.Keys(environments)) {
-		if err := q.measure(ctx, environment, answer.Containers); err != nil {
-			return nil, err
-		}
+		answer.Unreachable = append(answer.Unreachable, q.measure(ctx, environment, answer.Containers)...)
 	}
+	// One that does not answer is told once, whatever it was asked for.
+	slices.SortFunc(answer.Unreachable, byName)
+	answer.Unreachable = slices.CompactFunc(answer.Unreachable, func(a, b schemas.ProviderStatus) bool { return a.Name == b.Name })
 	return answer, nil
 }
 
-// measure asks the engines how the containers of an environment are.
-func (q *queries) measure(ctx context.Context, environment string, views []schemas.ContainerView) error {
-	replicas, err := q.replicas(ctx, activities.ContainerTarget(environment, "", "").Scope)
-	if err != nil {
-		return err
+// measure asks the engines how the containers of an environment are, and returns those
+// that do not answer.
+func (q *queries) measure(ctx context.Context, environment string, views []schemas.ContainerView) []schemas.ProviderStatus {
+	var held []string
+	for _, view := range views {
+		if view.Record.Environment == environment {
+			held = append(held, view.Record.Provider)
+		}
 	}
+	replicas, unreachable := q.replicas(ctx, activities.ContainerTarget(environment, "", "").Scope, held)
 	for i, view := range views {
 		at := slices.IndexFunc(replicas, func(r schemas.ReplicaStatus) bool {
 			return view.Record.Environment == environment && r.Name == view.Record.Name
@@ -57,7 +62,7 @@ func (q *queries) measure(ctx context.Context, environment string, views []schem
 			views[i].Live = &replicas[at]
 		}
 	}
-	return nil
+	return unreachable
 }
 
 // logs are what a container has written.

@@ -5,10 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"slices"
-	"sort"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -28,8 +25,10 @@ type queries struct {
 	records   *events.Records
 	revisions *events.Revisions
 	planner   *activities.Planner
-	effects   *activities.Activities
-	logger    *slog.Logger
+	// kinds are those of the providers, by name.
+	kinds   map[string]schemas.ProviderKind
+	effects *activities.Activities
+	logger  *slog.Logger
 }
 
 // failure is an answer that could not be given.
@@ -63,6 +62,7 @@ func (q *queries) serve(conn *nats.Conn) (micro.Service, error) {
 		"diff":       {schemas.QueryDiff, q.diff},
 		"drift":      {schemas.QueryDrift, q.drift},
 		"plan":       {schemas.QueryPlan, q.plan},
+		"providers":  {schemas.QueryProviders, q.providers},
 		"revision":   {schemas.QueryRevision, q.revision},
 		"revisions":  {schemas.QueryRevisions, q.allRevisions},
 		"scopes":     {schemas.QueryScopes, q.scopes},
@@ -70,10 +70,16 @@ func (q *queries) serve(conn *nats.Conn) (micro.Service, error) {
 		"version":    {schemas.QueryVersion, q.version},
 	} {
 		// A slow engine must not hold up the next question.
-		handler := micro.HandlerFunc(func(request micro.Request) { go q.respond(request, endpoint.answer) })
+		handler := micro.HandlerFunc(func(request micro.Request) { go q.respond(conn, request, endpoint.answer) })
 		if err := service.AddEndpoint(name, handler, micro.WithEndpointSubject(endpoint.subject)); err != nil {
 			return nil, fmt.Errorf("query service: %s: %w", name, err)
 		}
+	}
+	objects := micro.HandlerFunc(func(request micro.Request) {
+		go q.respond(conn, request, func(ctx context.Context, data []byte) (any, error) { return q.object(ctx, request.Subject(), data) })
+	})
+	if err := service.AddEndpoint("objects", objects, micro.WithEndpointSubject(schemas.ObjectSubjects)); err != nil {
+		return nil, fmt.Errorf("query service: objects: %w", err)
 	}
 	// Whoever hears that the worker is ready may ask at once.
 	if err := conn.FlushTimeout(startTimeout); err != nil {
@@ -82,11 +88,20 @@ func (q *queries) serve(conn *nats.Conn) (micro.Service, error) {
 	return service, nil
 }
 
-func (q *queries) respond(request micro.Request, answer func(context.Context, []byte) (any, error)) {
+func (q *queries) respond(conn *nats.Conn, request micro.Request, answer func(context.Context, []byte) (any, error)) {
 	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
 	defer cancel()
 	value, err := answer(ctx, request.Data())
-	if err != nil {
+	var text []byte
+	if err == nil {
+		text, err = json.Marshal(value)
+	}
+	if most := conn.MaxPayload(); err == nil && int64(len(text)) > most {
+		err = &failure{413, fmt.Sprintf("the answer has %d bytes, and NATS takes %d; ask for less of it", len(text), most)}
+	}
+	if err == nil {
+		err = request.Respond(text)
+	} else {
 		code := 503
 		if f, ok := err.(*failure); ok {
 			code = f.code
@@ -94,12 +109,9 @@ func (q *queries) respond(request micro.Request, answer func(context.Context, []
 		// Not request.Error, which is for a handler that has not returned: it writes
 		// where the service reads afterwards.
 		failed := micro.Headers{micro.ErrorHeader: {err.Error()}, micro.ErrorCodeHeader: {strconv.Itoa(code)}}
-		if err := request.Respond(nil, micro.WithHeaders(failed)); err != nil {
-			q.logger.Warn("a question stays without an answer", "error", err)
-		}
-		return
+		err = request.Respond(nil, micro.WithHeaders(failed))
 	}
-	if err := request.RespondJSON(value); err != nil {
+	if err != nil {
 		q.logger.Warn("a question stays without an answer", "error", err)
 	}
 }
@@ -161,39 +173,13 @@ func (q *queries) status(ctx context.Context, data []byte) (any, error) {
 	}
 	answer := schemas.StatusAnswer{Infrastructure: *record, Resources: resources, Rollouts: rollouts}
 	if request.Live {
-		if answer.Replicas, err = q.replicas(ctx, request.Scope); err != nil {
-			return nil, err
+		held := make([]string, len(resources))
+		for i, r := range resources {
+			held[i] = r.Provider
 		}
+		answer.Replicas, answer.Unreachable = q.replicas(ctx, request.Scope, held)
 	}
 	return answer, nil
-}
-
-// replicas asks every provider for what runs, and measures it.
-func (q *queries) replicas(ctx context.Context, scope schemas.Scope) ([]schemas.ReplicaStatus, error) {
-	all := []schemas.ReplicaStatus{}
-	for _, provider := range q.planner.Providers {
-		observed, err := provider.Observe(ctx, scope)
-		if err != nil {
-			return nil, err
-		}
-		for _, o := range observed {
-			if len(o.Replicas) == 0 {
-				continue
-			}
-			metrics, err := provider.Metrics(ctx, o.Target)
-			if err != nil {
-				return nil, err
-			}
-			all = append(all, statuses(o, metrics)...)
-		}
-	}
-	sort.Slice(all, func(i, j int) bool {
-		if all[i].Resource != all[j].Resource {
-			return all[i].Resource < all[j].Resource
-		}
-		return all[i].Name < all[j].Name
-	})
-	return all, nil
 }
 
 func statuses(o plan.Observed, metrics []activities.Metrics) []schemas.ReplicaStatus {
@@ -212,31 +198,4 @@ func statuses(o plan.Observed, metrics []activities.Metrics) []schemas.ReplicaSt
 		})
 	}
 	return out
-}
-
-// scopes asks every provider what it holds something of.
-func (q *queries) scopes(ctx context.Context, _ []byte) (any, error) {
-	answer := schemas.ScopesAnswer{Scopes: []schemas.Scope{}}
-	for _, provider := range q.planner.Providers {
-		held, err := provider.Scopes(ctx)
-		if err != nil {
-			return nil, err
-		}
-		answer.Scopes = append(answer.Scopes, held...)
-	}
-	slices.SortFunc(answer.Scopes, func(a, b schemas.Scope) int { return strings.Compare(a.String(), b.String()) })
-	answer.Scopes = slices.Compact(answer.Scopes)
-	return answer, nil
-}
-
-func (q *queries) version(ctx context.Context, _ []byte) (any, error) {
-	answer := schemas.VersionAnswer{Version: schemas.Version(), Providers: map[string]string{}}
-	for name, provider := range q.planner.Providers {
-		version, err := provider.Version(ctx)
-		if err != nil {
-			version = "unavailable: " + err.Error()
-		}
-		answer.Providers[name] = version
-	}
-	return answer, nil
 }

@@ -89,10 +89,10 @@ func TestAQuestionThatCannotBeAnsweredSaysWhy(t *testing.T) {
 		question any
 		want     string
 	}{
-		"a question that is no JSON":              {schemas.QueryStatus, "{", "400 the question is not valid JSON: unexpected end of JSON input"},
-		"a list that is no JSON":                  {schemas.QueryList, "[]", "400 the question is not valid JSON: json: cannot unmarshal array into Go value of type schemas.ListRequest"},
-		"an infrastructure that nobody knows":     {schemas.QueryStatus, schemas.StatusRequest{Scope: schemas.Scope{Environment: "staging", Infrastructure: "nobody"}}, "404 no infrastructure staging/nobody is known"},
-		"replicas of an engine that is not there": {schemas.QueryStatus, schemas.StatusRequest{Scope: users, Live: true}, "503 the engine does not answer"},
+		"a question that is no JSON":          {schemas.QueryStatus, "{", "400 the question is not valid JSON: unexpected end of JSON input"},
+		"a list that is no JSON":              {schemas.QueryList, "[]", "400 the question is not valid JSON: json: cannot unmarshal array into Go value of type schemas.ListRequest"},
+		"an infrastructure that nobody knows": {schemas.QueryStatus, schemas.StatusRequest{Scope: schemas.Scope{Environment: "staging", Infrastructure: "nobody"}}, "404 no infrastructure staging/nobody is known"},
+		"a plan of an engine that is away":    {schemas.QueryPlan, schemas.PlanRequest{Scope: users}, "503 the engine does not answer"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -100,22 +100,4 @@ func TestAQuestionThatCannotBeAnsweredSaysWhy(t *testing.T) {
 			require.EqualError(t, err, test.want)
 		})
 	}
-}
-
-func TestVersionTellsWhatTheWorkerReaches(t *testing.T) {
-	d := openDesk(t, activities.Providers{"docker": &engine{}, "away": &engine{err: errors.New("connection refused")}})
-	answer, err := ask[schemas.VersionAnswer](d, schemas.QueryVersion, "")
-	require.NoError(t, err)
-	require.Equal(t, schemas.VersionAnswer{Version: schemas.Version(), Providers: map[string]string{"docker": "Engine 1", "away": "unavailable: connection refused"}}, answer)
-}
-
-func TestScopesAreThoseThatProvidersHold(t *testing.T) {
-	e := &engine{}
-	for _, name := range []string{"users", "orders", "users"} {
-		e.observed = append(e.observed, plan.Observed{Target: plan.Target{Scope: schemas.Scope{Environment: "staging", Infrastructure: name}}})
-	}
-	d := openDesk(t, activities.Providers{"docker": e})
-	answer, err := ask[schemas.ScopesAnswer](d, schemas.QueryScopes, struct{}{})
-	require.NoError(t, err)
-	require.Equal(t, []schemas.Scope{{Environment: "staging", Infrastructure: "orders"}, {Environment: "staging", Infrastructure: "users"}}, answer.Scopes)
 }

@@ -55,11 +55,18 @@ func openDesk(t *testing.T, providers activities.Providers) *desk {
 	require.NoError(t, err)
 	protections, err := events.OpenProtections(t.Context(), d.js)
 	require.NoError(t, err)
-	planner := &activities.Planner{Providers: providers, Protections: protections}
+	places, err := events.OpenPlaces(t.Context(), d.js)
+	require.NoError(t, err)
+	logger := slog.New(slog.DiscardHandler)
+	planner := &activities.Planner{Providers: providers, Protections: protections, Places: places, Records: d.records, Logger: logger}
 	vault, err := activities.NewVault(make([]byte, activities.MasterKeySize), "")
 	require.NoError(t, err)
 	effects := &activities.Activities{Planner: planner, Revisions: d.revisions, Vault: vault}
-	service, err := (&queries{records: d.records, revisions: d.revisions, planner: planner, effects: effects, logger: slog.New(slog.DiscardHandler)}).serve(d.conn)
+	kinds := map[string]schemas.ProviderKind{}
+	for name := range providers {
+		kinds[name] = schemas.ProviderDocker
+	}
+	service, err := (&queries{records: d.records, revisions: d.revisions, planner: planner, kinds: kinds, effects: effects, logger: logger}).serve(d.conn)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, service.Stop()) })
 	return d

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,7 +14,6 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"windlass/activities"
-	"windlass/activities/docker"
 	"windlass/events"
 	"windlass/workflows"
 )
@@ -42,6 +40,11 @@ func Run(ctx context.Context, c Config) error {
 	if err != nil {
 		return err
 	}
+	providers, err := openFleet(c)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = providers.close() }()
 	conn, err := events.Connect(c.NATSURL, events.ConnectOptions{Name: "windlass-worker", Credentials: c.NATSCredentials, Timeout: startTimeout, Logger: c.Logger})
 	if err != nil {
 		return err
@@ -52,19 +55,9 @@ func Run(ctx context.Context, c Config) error {
 		return err
 	}
 	defer temporal.Close()
-	engine, err := docker.New(docker.Config{
-		Name: "docker", Host: c.DockerHost, PostgresImage: c.PostgresImage, RedisImage: c.RedisImage, ValkeyImage: c.ValkeyImage, ProxyBinary: c.ProxyBinary, Logger: c.Logger,
-	})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = engine.Close() }()
 	restoring, stop := context.WithCancel(ctx)
 	defer stop()
-	go restoreSecurityGroups(restoring, engine.RestoreSecurityGroups, c.Logger)
-
-	providers := activities.Providers{"docker": engine}
-	maps.Copy(providers, c.Providers)
+	providers.restore(restoring, c)
 	w, err := assemble(ctx, c, conn, temporal, vault, providers)
 	if err != nil {
 		return err
@@ -99,7 +92,7 @@ type runner struct {
 	fatal   chan error
 }
 
-func assemble(ctx context.Context, c Config, conn *nats.Conn, temporal client.Client, vault *activities.Vault, providers activities.Providers) (*runner, error) {
+func assemble(ctx context.Context, c Config, conn *nats.Conn, temporal client.Client, vault *activities.Vault, providers *fleet) (*runner, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	js, err := jetstream.New(conn)
@@ -121,8 +114,12 @@ func assemble(ctx context.Context, c Config, conn *nats.Conn, temporal client.Cl
 	if err != nil {
 		return nil, err
 	}
+	places, err := events.OpenPlaces(ctx, js)
+	if err != nil {
+		return nil, err
+	}
 	publisher := events.NewPublisher(js, records)
-	planner := &activities.Planner{Providers: providers, Protections: protections}
+	planner := &activities.Planner{Providers: providers.providers, Protections: protections, Places: places, Records: records, Logger: c.Logger}
 	r := &runner{config: c, conn: conn, fatal: make(chan error, 2)}
 	r.worker = sdk.New(temporal, TaskQueue, sdk.Options{
 		WorkerStopTimeout:                stopTimeout,
@@ -149,7 +146,7 @@ func assemble(ctx context.Context, c Config, conn *nats.Conn, temporal client.Cl
 	effects.RegisterWatches(r.watcher)
 	starter := &starter{temporal: temporal, records: records}
 	r.trigger = events.NewTrigger(js, publisher, revisions, starter, c.Logger)
-	r.queries = &queries{records: records, revisions: revisions, planner: planner, effects: effects, logger: c.Logger}
+	r.queries = &queries{records: records, revisions: revisions, planner: planner, kinds: providers.kinds, effects: effects, logger: c.Logger}
 	return r, nil
 }
 

@@ -37,6 +37,9 @@ type Config struct {
 	// containers' addresses, so it must run where those can be reached: as a rule
 	// on the engine's host.
 	Host string
+	// CertPath is a directory with ca.pem, cert.pem and key.pem, with which the engine
+	// is reached over TLS. Empty means DOCKER_CERT_PATH, or no TLS.
+	CertPath string
 	// PostgresImage, RedisImage and ValkeyImage are the images of a Database on
 	// these engines, in which {version} stands for the declared version. Other images
 	// must keep the contract of the official ones, which are the default.
@@ -85,6 +88,14 @@ func New(c Config) (*Provider, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	options := []client.Opt{client.FromEnv}
+	if strings.HasPrefix(c.Host, "unix:") {
+		// A socket has no TLS, whatever the environment says of another engine.
+		options = []client.Opt{client.WithAPIVersionFromEnv()}
+	}
+	if c.CertPath != "" {
+		file := func(name string) string { return filepath.Join(c.CertPath, name) }
+		options = append(options, client.WithTLSClientConfig(file("ca.pem"), file("cert.pem"), file("key.pem")))
+	}
 	if c.Host != "" {
 		options = append(options, client.WithHost(c.Host))
 	}

@@ -79,6 +79,7 @@ type workerConfig struct {
 	Namespace       string
 	MasterKeyFile   string
 	SecretsDir      string
+	ProvidersFile   string
 	DockerHost      string
 	PostgresImage   string
 	RedisImage      string
@@ -95,7 +96,7 @@ func runWorker() error {
 	defer restore()
 	return worker.Run(ctx, worker.Config{
 		NATSURL: c.NATSURL, TemporalAddress: c.TemporalAddress, Namespace: c.Namespace,
-		MasterKeyFile: c.MasterKeyFile, SecretsDir: c.SecretsDir, DockerHost: c.DockerHost,
+		MasterKeyFile: c.MasterKeyFile, SecretsDir: c.SecretsDir, ProvidersFile: c.ProvidersFile, DockerHost: c.DockerHost,
 		PostgresImage: c.PostgresImage, RedisImage: c.RedisImage, ProxyBinary: c.ProxyBinary,
 		Logger: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: c.LogLevel})),
 		Ready:  func() { fmt.Println("ready") },

@@ -36,6 +36,12 @@ func TestEveryFieldSaysWhatItMeans(t *testing.T) {
 	var container schema
 	require.NoError(t, json.Unmarshal(schemas.ContainerSchema, &container))
 	look("", &container)
+	var providers schema
+	require.NoError(t, json.Unmarshal(schemas.ProvidersSchema, &providers))
+	look("", &providers)
+	for name, definition := range providers.Defs {
+		look(name+".", definition)
+	}
 	for name, definition := range root.Defs {
 		look(name+".", definition)
 	}
