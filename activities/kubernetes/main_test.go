@@ -4,8 +4,10 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -13,12 +15,18 @@ import (
 
 	"windlass/activities"
 	"windlass/activities/kubernetes/manifest"
+	"windlass/dev/kubernetes"
 	"windlass/dev/kubernetes/clustertest"
 	"windlass/plan"
 	"windlass/schemas"
 )
 
-var shared clustertest.Shared
+var (
+	shared clustertest.Shared
+	bound  sync.Once
+	// kubeconfig is that of the user to whom the role is bound.
+	kubeconfig string
+)
 
 func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
@@ -34,13 +42,34 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	p, err := New(Config{Name: "docker", Kubeconfig: shared.Cluster(t).Kubeconfig(), QPS: 500, Burst: 1000})
+	p, err := New(Config{Name: "docker", Kubeconfig: worker(t), QPS: 500, Burst: 1000})
 	require.NoError(t, err)
 	vault, err := activities.NewVault(make([]byte, activities.MasterKeySize), "")
 	require.NoError(t, err)
 	w := &world{T: t, provider: p, vault: vault, scope: schemas.Scope{Environment: "test", Infrastructure: "i" + strings.ToLower(rand.Text()[:8])}}
 	t.Cleanup(func() { w.destroy(context.Background()) })
 	return w
+}
+
+// worker is the kubeconfig of a user that may do what the documented role allows, and
+// nothing else.
+func worker(t *testing.T) string {
+	t.Helper()
+	c := shared.Cluster(t)
+	bound.Do(func() {
+		role, err := os.ReadFile("../../docs/reference/kubernetes-role.yaml")
+		require.NoError(t, err)
+		const path = "/apis/rbac.authorization.k8s.io/v1/"
+		require.NoError(t, c.Request(t.Context(), http.MethodPost, path+"clusterroles", string(role), nil))
+		require.NoError(t, c.Request(t.Context(), http.MethodPost, path+"clusterrolebindings", map[string]any{
+			"metadata": map[string]any{"name": "windlass"},
+			"roleRef":  map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "windlass"},
+			"subjects": []any{map[string]any{"kind": "User", "name": kubernetes.Windlass}},
+		}, nil))
+		kubeconfig, err = c.KubeconfigFor(kubernetes.Windlass, c.Token(kubernetes.Windlass))
+		require.NoError(t, err)
+	})
+	return kubeconfig
 }
 
 // document declares resources, each a line of YAML.
