@@ -26,6 +26,7 @@ func (s *State) Command(order schemas.RolloutOrder, by string, now time.Time) er
 		}
 		s.Paused, s.Begun = false, false
 		s.Deadline, s.Left = now.Add(s.Left), 0
+		s.Seen.Complete = false // what was complete meanwhile is to be told again
 	case schemas.RolloutPromote, schemas.RolloutPromoteAll:
 		if s.Phase != schemas.RolloutMonitoring {
 			return errors.New("the rollout waits for nothing that could be promoted; wait until it does")
