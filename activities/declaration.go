@@ -121,6 +121,9 @@ func (d *declaration) resource(r *schemas.Resource) (*declared, error) {
 	if err != nil {
 		return nil, at(err, r.Name, "")
 	}
+	if selective, ok := provider.(SelectiveProvider); ok {
+		result.desired.Unused = selective.Unused(result.desired)
+	}
 	if result.outputs, err = provider.Outputs(result.desired); err != nil {
 		return nil, at(err, r.Name, "")
 	}

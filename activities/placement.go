@@ -6,8 +6,18 @@ import (
 	"maps"
 	"slices"
 
+	"windlass/plan"
 	"windlass/schemas"
 )
+
+// SelectiveProvider is a Provider that takes declarations as they are written for other
+// kinds of place, and does not use every field of them.
+type SelectiveProvider interface {
+	Provider
+	// Unused are the paths of the fields of the declaration that it does not use, such as
+	// "properties.subnet". Every plan shows them.
+	Unused(declared plan.Desired) []string
+}
 
 // PlacingProvider is a Provider in whose place some resources, such as a volume, have
 // to lie in the network of what uses them. Their own declarations name none.

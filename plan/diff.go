@@ -63,6 +63,9 @@ func (d *differ) declare(r Desired) {
 		o = r.compareWith(d.observed[r.Resource][found])
 	}
 	o.Timeout = r.Timeouts.Of(o.Action)
+	if o.Action.Moves() {
+		o.Unused = r.Unused
+	}
 	d.applied[r.Resource] = d.add(o, r.Target)
 }
 

@@ -43,6 +43,8 @@ type Desired struct {
 	Rolls bool `json:"rolls,omitempty"`
 	// Supervised says that the place moves the replicas itself, and the rollout watches.
 	Supervised bool `json:"supervised,omitempty"`
+	// Unused are the paths of fields, such as "properties.subnet", that the place does not use.
+	Unused []string `json:"unused,omitempty"`
 	// Adopts says in words what exists already and is taken over; empty is nothing.
 	Adopts string `json:"adopts,omitempty"`
 	// Properties have every reference to a resource resolved. Placeholders of

@@ -132,6 +132,8 @@ type Operation struct {
 	// Changes are the fields that an update changes, in the answer to a question
 	// for a plan; events and workflows carry the cause alone.
 	Changes []Change `json:"changes,omitempty"`
+	// Unused are the paths of fields of the declaration that the provider does not use.
+	Unused []string `json:"unused,omitempty"`
 	// Adopted says that a create takes over what exists already, or that a delete
 	// gives it back.
 	Adopted bool `json:"adopted,omitempty"`

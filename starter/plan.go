@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -135,6 +136,9 @@ func operationLines(head line, answer schemas.PlanAnswer, none string) []line {
 		body = append(body, sentence)
 		for _, c := range o.Changes {
 			body = append(body, changeLine(c))
+		}
+		if len(o.Unused) > 0 {
+			body = append(body, line{{fmt.Sprintf("      not used by provider %s: %s", o.Provider, strings.Join(o.Unused, ", ")), yellow}})
 		}
 	}
 	if len(body) == 0 {

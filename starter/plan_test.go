@@ -70,3 +70,11 @@ func TestAPlanThatChangesNothingSaysSo(t *testing.T) {
 	ran(t, ExitInternal, w.url, "plan", filepath.Join(t.TempDir(), "missing.yaml"), "--detailed-exitcode")
 	ran(t, ExitUsage, w.url, "plan", filepath.Join(t.TempDir(), "missing.yaml"))
 }
+
+func TestAPlanSaysWhichFieldsAreNotUsed(t *testing.T) {
+	t.Parallel()
+	text := drawn(operationLines(nil, schemas.PlanAnswer{Operations: []schemas.Operation{
+		{Action: schemas.ActionCreate, Resource: "edge", Type: schemas.TypeLoadBalancer, Provider: "prod-eu", Cause: "is declared and not there", Unused: []string{"properties.replicas", "properties.trafficPolicy.retry"}},
+	}}, ""), 120)
+	require.Contains(t, text, "      not used by provider prod-eu: properties.replicas, properties.trafficPolicy.retry")
+}

@@ -19,8 +19,9 @@ import (
 )
 
 var (
-	_ activities.Provider        = (*Provider)(nil)
-	_ activities.PlacingProvider = (*Provider)(nil)
+	_ activities.Provider          = (*Provider)(nil)
+	_ activities.PlacingProvider   = (*Provider)(nil)
+	_ activities.SelectiveProvider = (*Provider)(nil)
 )
 
 // Config says which cluster a Provider works on, and how.
@@ -113,6 +114,11 @@ func (p *Provider) Outputs(declared plan.Desired) (schemas.Outputs, error) {
 		return nil, err
 	}
 	return manifest.Outputs(declared)
+}
+
+// Unused implements activities.SelectiveProvider.
+func (p *Provider) Unused(declared plan.Desired) []string {
+	return manifest.Unused(declared, p.options)
 }
 
 // Images implements activities.Provider: the kubelet of each node pulls for itself.

@@ -17,6 +17,9 @@ func (t *translation) loadBalancer(b schemas.LoadBalancer) error {
 	if err != nil {
 		return err
 	}
+	if len(b.SecurityGroups) > 0 {
+		return t.invalid("properties.securityGroups", "a load balancer has no pods of its own on Kubernetes that could be in a group", "leave it out, and give the groups to the target")
+	}
 	target := ScopeLabels(t.Scope)
 	target[LabelResource] = b.Target
 	var ports, reachable []any
@@ -44,8 +47,9 @@ func (t *translation) loadBalancer(b schemas.LoadBalancer) error {
 	t.add("v1", "Service", namespace, ServiceName(t.Resource), fields{"spec": spec})
 	if len(reachable) > 0 {
 		// What comes from outside comes through pods of the cluster that are on no Network.
+		// Pods with security groups are left out: their groups decide alone.
 		t.add("networking.k8s.io/v1", "NetworkPolicy", namespace, ObjectName(t.Resource+"-published"), fields{"spec": fields{
-			"podSelector": fields{"matchLabels": target}, "policyTypes": []any{"Ingress"}, "ingress": []any{fields{"ports": reachable}},
+			"podSelector": fields{"matchLabels": target, "matchExpressions": []any{unguarded()}}, "policyTypes": []any{"Ingress"}, "ingress": []any{fields{"ports": reachable}},
 		}})
 	}
 	if len(published) == 0 {
@@ -54,7 +58,7 @@ func (t *translation) loadBalancer(b schemas.LoadBalancer) error {
 	if err := t.certificates(namespace, published); err != nil {
 		return err
 	}
-	if t.options.GatewayAPI && (t.options.Gateway != "" || t.options.GatewayClass != "") {
+	if t.options.routes() {
 		t.gatewayRoutes(namespace, published, b.TrafficPolicy)
 		return nil
 	}

@@ -67,7 +67,7 @@ func (t *translation) network(n schemas.Network) error {
 	namespace.SetLabels(merged(labels, namespace.GetLabels()))
 	same := []any{fields{"podSelector": fields{}}}
 	spec := fields{
-		"podSelector": fields{"matchExpressions": []any{fields{"key": labelGuarded, "operator": "DoesNotExist"}}},
+		"podSelector": fields{"matchExpressions": []any{unguarded()}},
 		"policyTypes": []any{"Ingress"},
 		"ingress":     []any{fields{"from": same}},
 	}
@@ -78,6 +78,9 @@ func (t *translation) network(n schemas.Network) error {
 	t.add("networking.k8s.io/v1", "NetworkPolicy", name, "isolation", fields{"spec": spec})
 	return nil
 }
+
+// unguarded selects pods without security groups.
+func unguarded() fields { return fields{"key": labelGuarded, "operator": "DoesNotExist"} }
 
 // nameService allows questions to the cluster's DNS.
 func nameService() fields {
