@@ -32,9 +32,10 @@ type Providers struct {
 // be nil, which leaves all to the defaults.
 type Provider struct {
 	// Name is a DNS label, unique in the document.
-	Name   string          `json:"name"`
-	Kind   ProviderKind    `json:"kind"`
-	Docker *DockerProvider `json:"docker,omitempty"`
+	Name       string              `json:"name"`
+	Kind       ProviderKind        `json:"kind"`
+	Docker     *DockerProvider     `json:"docker,omitempty"`
+	Kubernetes *KubernetesProvider `json:"kubernetes,omitempty"`
 	// Place is where the provider stands in the text.
 	Place Place `json:"-"`
 }
@@ -51,6 +52,30 @@ type DockerProvider struct {
 	Parallelism int `json:"parallelism,omitempty"`
 	// PostgresImage, RedisImage and ValkeyImage are the images of Databases, in which
 	// {version} stands for the declared version; empty means the official ones.
+	PostgresImage string `json:"postgresImage,omitempty"`
+	RedisImage    string `json:"redisImage,omitempty"`
+	ValkeyImage   string `json:"valkeyImage,omitempty"`
+}
+
+// KubernetesProvider is how to reach a cluster, and the limits there.
+type KubernetesProvider struct {
+	// Kubeconfig is a file, Context one of its contexts; empty are the ones that kubectl
+	// would take, or where there is no file the service account of the worker's pod.
+	Kubeconfig string `json:"kubeconfig,omitempty"`
+	Context    string `json:"context,omitempty"`
+	// InCluster takes that service account whatever files there are.
+	InCluster bool `json:"inCluster,omitempty"`
+	// RequestsPerSecond and Burst bound what a worker asks of the API server; 0 are the
+	// defaults of 50 and 100.
+	RequestsPerSecond float32 `json:"requestsPerSecond,omitempty"`
+	Burst             int     `json:"burst,omitempty"`
+	// GatewayClass is that of a Gateway for each LoadBalancer, Gateway one that all of them
+	// share, as namespace/name; at most one of them is set. IngressClass is that of the
+	// Ingress that they make otherwise.
+	GatewayClass string `json:"gatewayClass,omitempty"`
+	Gateway      string `json:"gateway,omitempty"`
+	IngressClass string `json:"ingressClass,omitempty"`
+	// PostgresImage, RedisImage and ValkeyImage are as in DockerProvider.
 	PostgresImage string `json:"postgresImage,omitempty"`
 	RedisImage    string `json:"redisImage,omitempty"`
 	ValkeyImage   string `json:"valkeyImage,omitempty"`
@@ -95,8 +120,28 @@ func ParseProviders(text []byte) (*Providers, error) {
 // faults are what a schema cannot say of a provider.
 func (p *Provider) faults(tree *Tree, path string) Faults {
 	var faults Faults
-	if d := p.Docker; d != nil && d.CertPath != "" && strings.HasPrefix(d.Host, "unix:") {
-		faults = append(faults, tree.Fault(path+".docker.certPath", "has no meaning with a socket of this machine as host; leave it out"))
+	fault := func(member, reason string) { faults = append(faults, tree.Fault(memberPath(path, member), reason)) }
+	const meaningless = "has no meaning with kind %s; leave it out, or correct the kind"
+	if d := p.Docker; d != nil {
+		switch {
+		case p.Kind != ProviderDocker:
+			fault("docker", fmt.Sprintf(meaningless, p.Kind))
+		case d.CertPath != "" && strings.HasPrefix(d.Host, "unix:"):
+			fault("docker.certPath", "has no meaning with a socket of this machine as host; leave it out")
+		}
+	}
+	if k := p.Kubernetes; k != nil {
+		switch {
+		case p.Kind != ProviderKubernetes:
+			fault("kubernetes", fmt.Sprintf(meaningless, p.Kind))
+		case k.InCluster && k.Kubeconfig != "":
+			fault("kubernetes.kubeconfig", "has no meaning with inCluster, which takes the service account of the pod; leave one of them out")
+		case k.InCluster && k.Context != "":
+			fault("kubernetes.context", "has no meaning with inCluster, which takes the service account of the pod; leave one of them out")
+		}
+		if k.Gateway != "" && k.GatewayClass != "" {
+			fault("kubernetes.gateway", "is shared by all LoadBalancers, and gatewayClass has each make one of its own; leave one of them out")
+		}
 	}
 	return faults
 }

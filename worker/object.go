@@ -117,7 +117,7 @@ func refusal(err error) error {
 	}
 	codes := map[activities.FaultKind]int{
 		activities.NotFound: http.StatusNotFound, activities.Invalid: http.StatusUnprocessableEntity, activities.Conflict: http.StatusConflict,
-		activities.Unauthorized: http.StatusUnauthorized,
+		activities.Unauthorized: http.StatusUnauthorized, activities.Forbidden: http.StatusForbidden, activities.Throttled: http.StatusTooManyRequests,
 	}
 	if code, known := codes[fault.Kind]; known {
 		return &failure{code, fault.Error()}

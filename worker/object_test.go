@@ -95,7 +95,7 @@ func TestTheValuesOfASecretStayInTheWorker(t *testing.T) {
 
 func TestARefusalOfAClusterHasItsCode(t *testing.T) {
 	for kind, code := range map[activities.FaultKind]string{
-		activities.NotFound: "404", activities.Invalid: "422", activities.Conflict: "409", activities.Unauthorized: "401", activities.Unavailable: "503",
+		activities.NotFound: "404", activities.Invalid: "422", activities.Conflict: "409", activities.Unauthorized: "401", activities.Forbidden: "403", activities.Throttled: "429", activities.Unavailable: "503",
 	} {
 		t.Run(string(kind), func(t *testing.T) {
 			s := &shelf{err: &activities.Fault{Kind: kind, Message: "apply Deployment \"web\": it does not want to", Hint: "ask again"}}

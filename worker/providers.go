@@ -10,6 +10,7 @@ import (
 
 	"windlass/activities"
 	"windlass/activities/docker"
+	"windlass/activities/kubernetes"
 	"windlass/schemas"
 )
 
@@ -17,7 +18,8 @@ import (
 // the provider leads to: one that is down keeps no worker from starting, and is told
 // by the calls that need it.
 var makers = map[schemas.ProviderKind]func(Config, schemas.Provider) (activities.Provider, error){
-	schemas.ProviderDocker: newDocker,
+	schemas.ProviderDocker:     newDocker,
+	schemas.ProviderKubernetes: newKubernetes,
 }
 
 // fleet are the providers of a worker.
@@ -102,6 +104,20 @@ func newDocker(c Config, declared schemas.Provider) (activities.Provider, error)
 		Name: declared.Name, Host: engine.Host, CertPath: c.besideFile(engine.CertPath), Parallelism: engine.Parallelism,
 		PostgresImage: engine.PostgresImage, RedisImage: engine.RedisImage, ValkeyImage: engine.ValkeyImage,
 		ProxyBinary: c.ProxyBinary, Logger: c.Logger,
+	})
+}
+
+func newKubernetes(c Config, declared schemas.Provider) (activities.Provider, error) {
+	k := schemas.KubernetesProvider{}
+	if declared.Kubernetes != nil {
+		k = *declared.Kubernetes
+	}
+	return kubernetes.New(kubernetes.Config{
+		Name: declared.Name, Kubeconfig: c.besideFile(k.Kubeconfig), Context: k.Context, InCluster: k.InCluster,
+		QPS: k.RequestsPerSecond, Burst: k.Burst,
+		GatewayClass: k.GatewayClass, Gateway: k.Gateway, IngressClass: k.IngressClass,
+		PostgresImage: k.PostgresImage, RedisImage: k.RedisImage, ValkeyImage: k.ValkeyImage,
+		Logger: c.Logger,
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 
 	"windlass/activities"
 	"windlass/activities/docker"
+	"windlass/activities/kubernetes/cluster"
 	"windlass/schemas"
 )
 
@@ -21,6 +22,20 @@ func providersFile(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "providers.yaml")
 	require.NoError(t, os.WriteFile(path, []byte(text), 0o600))
+	return path
+}
+
+// kubeconfig is a file that leads to a server that is not there.
+func kubeconfig(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, os.WriteFile(path, []byte(`apiVersion: v1
+kind: Config
+clusters: [{name: eu, cluster: {server: "https://127.0.0.1:1"}}]
+users: [{name: windlass, user: {token: secret}}]
+contexts: [{name: eu, context: {cluster: eu, user: windlass}}]
+current-context: eu
+`), 0o600))
 	return path
 }
 
@@ -47,12 +62,32 @@ func TestProvidersAreThoseOfTheFileOrTheOneOfTheFlags(t *testing.T) {
 	}
 }
 
+func TestAClusterThatIsAwayKeepsNoWorkerFromStarting(t *testing.T) {
+	config := kubeconfig(t)
+	// The path is read from the directory of the file on.
+	file := filepath.Join(filepath.Dir(config), "providers.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("apiVersion: windlass/v1\nkind: Providers\nproviders:\n  - {name: prod-eu, kind: kubernetes, kubernetes: {kubeconfig: kubeconfig, context: eu}}\n"), 0o600))
+	f, err := openFleet(Config{ProvidersFile: file, Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, f.close()) }()
+	require.Equal(t, schemas.ProviderKubernetes, f.kinds["prod-eu"])
+	require.Implements(t, (*activities.ObjectProvider)(nil), f.providers["prod-eu"])
+	d := openDesk(t, f.providers)
+	answer, err := ask[schemas.ProvidersAnswer](d, schemas.QueryProviders, "")
+	require.NoError(t, err)
+	require.Equal(t, "Unavailable", answer.Providers[0].Error.Kind)
+	require.Contains(t, answer.Providers[0].Error.Message, "connection refused")
+	require.Equal(t, `see whether the API server of provider "prod-eu" runs and can be reached`, answer.Providers[0].Error.Hint)
+}
+
 func TestAWrongFileOfProvidersKeepsAWorkerFromStarting(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none.yaml")
 	wrong := providersFile(t, "apiVersion: windlass/v1\nkind: Providers\nproviders:\n  - {name: a, kind: docker}\n  - {name: a, kind: docker}\n")
 	noHost := providersFile(t, "apiVersion: windlass/v1\nkind: Providers\nproviders:\n  - {name: a, kind: docker}\n  - {name: b, kind: docker, docker: {host: nowhere}}\n")
 	noTLS := providersFile(t, "apiVersion: windlass/v1\nkind: Providers\nproviders:\n  - {name: a, kind: docker, docker: {host: \"tcp://10.0.0.7:2376\", certPath: certs}}\n")
 	good := providersFile(t, "apiVersion: windlass/v1\nkind: Providers\nproviders: [{name: a, kind: docker}]\n")
+	noCluster := providersFile(t, "apiVersion: windlass/v1\nkind: Providers\nproviders:\n  - {name: prod-eu, kind: kubernetes, kubernetes: {kubeconfig: none}}\n")
+	noContext := providersFile(t, "apiVersion: windlass/v1\nkind: Providers\nproviders:\n  - {name: prod-eu, kind: kubernetes, kubernetes: {kubeconfig: "+kubeconfig(t)+", context: us}}\n")
 	for name, test := range map[string]struct {
 		config Config
 		want   string
@@ -61,6 +96,8 @@ func TestAWrongFileOfProvidersKeepsAWorkerFromStarting(t *testing.T) {
 		"a fault":                      {Config{ProvidersFile: wrong}, wrong + `: line 5, column 6: providers[1].name: "a" is the name of the provider in line 4 already`},
 		"an address that is none":      {Config{ProvidersFile: noHost}, noHost + `: line 5: docker provider b: host "nowhere": unable to parse docker host`},
 		"certificates that are none":   {Config{ProvidersFile: noTLS}, noTLS + `: line 4: docker provider a: host "tcp://10.0.0.7:2376": configure TLS: could not read CA certificate "` + filepath.Join(filepath.Dir(noTLS), "certs", "ca.pem") + `"`},
+		"a kubeconfig that is none":    {Config{ProvidersFile: noCluster}, noCluster + ": line 4: provider prod-eu: kubeconfig: "},
+		"a context that is none":       {Config{ProvidersFile: noContext}, noContext + `: line 4: provider prod-eu: kubeconfig: context "us" does not exist`},
 		"an address beside the file":   {Config{ProvidersFile: good, DockerHost: "unix:///run/docker.sock"}, "a file of providers is given, which alone says which there are"},
 		"an image beside the file":     {Config{ProvidersFile: good, ValkeyImage: "valkey"}, "leave out --docker-host, --postgres-image, --redis-image and --valkey-image"},
 		"an address of the flags only": {Config{DockerHost: "nowhere"}, `docker provider docker: host "nowhere": unable to parse docker host`},
@@ -107,16 +144,18 @@ func TestSecurityGroupsAreRestoredAtEveryProviderThatHasThem(t *testing.T) {
 	require.ElementsMatch(t, []string{"docker", "edge-1"}, []string{<-restored, <-restored})
 }
 
-func TestTheDefaultsOfTheFileAreThoseOfTheProvider(t *testing.T) {
+func TestTheDefaultsOfTheFileAreThoseOfTheProviders(t *testing.T) {
+	type number struct{ Default float64 }
 	var schema struct {
 		Defs struct {
-			Docker struct {
-				Properties struct {
-					Parallelism struct{ Default int }
-				}
+			Docker     struct{ Properties struct{ Parallelism number } }
+			Kubernetes struct {
+				Properties struct{ RequestsPerSecond, Burst number }
 			}
 		} `json:"$defs"`
 	}
 	require.NoError(t, json.Unmarshal(schemas.ProvidersSchema, &schema))
-	require.Equal(t, docker.DefaultParallelism, schema.Defs.Docker.Properties.Parallelism.Default)
+	require.EqualValues(t, docker.DefaultParallelism, schema.Defs.Docker.Properties.Parallelism.Default)
+	require.EqualValues(t, cluster.DefaultQPS, schema.Defs.Kubernetes.Properties.RequestsPerSecond.Default)
+	require.EqualValues(t, cluster.DefaultBurst, schema.Defs.Kubernetes.Properties.Burst.Default)
 }

@@ -60,6 +60,7 @@ type Client struct {
 	core    v1.CoreV1Interface
 	server  discovery.CachedDiscoveryInterface
 	mapper  *restmapper.DeferredDiscoveryRESTMapper
+	writes  WriteOptions
 
 	mutex sync.Mutex
 	// discovered is when the server was last asked for its kinds since one was missing.

@@ -44,7 +44,7 @@ func kindOf(err error) activities.FaultKind {
 	case apierrors.IsNotFound(err):
 		return activities.NotFound
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsMethodNotSupported(err), apierrors.IsNotAcceptable(err),
-		apierrors.IsUnsupportedMediaType(err), apierrors.IsRequestEntityTooLargeError(err):
+		apierrors.IsUnsupportedMediaType(err), apierrors.IsRequestEntityTooLargeError(err), isUntyped(err):
 		return activities.Invalid
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
 		return activities.Conflict
@@ -58,6 +58,13 @@ func kindOf(err error) activities.FaultKind {
 		return activities.Throttled
 	}
 	return activities.Unavailable
+}
+
+// isUntyped says that what was applied is not of the type of its kind: a field that there
+// is not, or a value that cannot be read. A server answers that with 500.
+func isUntyped(err error) bool {
+	text := err.Error()
+	return strings.Contains(text, "failed to create typed patch object") || strings.Contains(text, "failed to convert new object")
 }
 
 // retryable says whether the same request may succeed later.

@@ -2,6 +2,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -55,6 +56,30 @@ func (c *Client) List(ctx context.Context, options ListOptions, visit func(*unst
 			return page.GetResourceVersion(), nil
 		}
 	}
+}
+
+// Page reads at most that many of the objects that are meant, from where the page before
+// ended, and returns where the next one begins; empty is nowhere. Where the server has
+// forgotten the version that the first page was of, the next ones are of a newer one.
+func (c *Client) Page(ctx context.Context, options ListOptions, most int64, from string) (objects []unstructured.Unstructured, next string, err error) {
+	api, err := c.resource(ctx, options.Kind, options.Namespace)
+	if err != nil {
+		return nil, "", err
+	}
+	said := metav1.ListOptions{LabelSelector: options.Labels, FieldSelector: options.Fields, Limit: most, Continue: from}
+	page, err := c.page(ctx, api, said)
+	var status apierrors.APIStatus
+	if apierrors.IsResourceExpired(err) && errors.As(err, &status) && status.Status().Continue != "" {
+		said.Continue = status.Status().Continue
+		page, err = c.page(ctx, api, said)
+	}
+	if err != nil {
+		return nil, "", c.fault(ctx, "list objects of kind "+options.Kind.Kind, err)
+	}
+	for i := range page.Items {
+		page.Items[i].SetGroupVersionKind(options.Kind)
+	}
+	return page.Items, page.GetContinue(), nil
 }
 
 func (c *Client) page(ctx context.Context, api dynamic.ResourceInterface, said metav1.ListOptions) (*unstructured.UnstructuredList, error) {

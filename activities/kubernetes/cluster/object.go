@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -42,7 +43,7 @@ func (c *Client) Get(ctx context.Context, r Reference) (*unstructured.Unstructur
 // Create makes an object; one that is there is a *Fault of kind Conflict.
 func (c *Client) Create(ctx context.Context, o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	return c.one(ctx, "create", ReferenceOf(o), func(ctx context.Context, api dynamic.ResourceInterface) (*unstructured.Unstructured, error) {
-		return api.Create(ctx, o, metav1.CreateOptions{FieldManager: FieldManager})
+		return api.Create(ctx, o, metav1.CreateOptions{FieldManager: c.manager(), DryRun: c.dryRun()})
 	})
 }
 
@@ -50,8 +51,31 @@ func (c *Client) Create(ctx context.Context, o *unstructured.Unstructured) (*uns
 // from: when another is there, that is a *Fault of kind Conflict.
 func (c *Client) Update(ctx context.Context, o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	return c.one(ctx, "update", ReferenceOf(o), func(ctx context.Context, api dynamic.ResourceInterface) (*unstructured.Unstructured, error) {
-		return api.Update(ctx, o, metav1.UpdateOptions{FieldManager: FieldManager})
+		return api.Update(ctx, o, metav1.UpdateOptions{FieldManager: c.manager(), DryRun: c.dryRun()})
 	})
+}
+
+// WriteOptions are those of whatever a client writes.
+type WriteOptions struct {
+	// Manager is the field manager; the default is FieldManager.
+	Manager string
+	// DryRun has the server say what it would do, and change nothing.
+	DryRun bool
+}
+
+// With is a client of the same server whose writes have these options.
+func (c *Client) With(options WriteOptions) *Client {
+	return &Client{name: c.name, objects: c.objects, core: c.core, server: c.server, mapper: c.mapper, writes: options}
+}
+
+func (c *Client) manager() string { return cmp.Or(c.writes.Manager, FieldManager) }
+
+// dryRun is what the server is told of it.
+func (c *Client) dryRun() []string {
+	if c.writes.DryRun {
+		return []string{metav1.DryRunAll}
+	}
+	return nil
 }
 
 // ApplyOptions are those of Apply.
@@ -66,7 +90,7 @@ type ApplyOptions struct {
 // were said before and are not any more are removed, and others stay what they are. Fields
 // that another manager owns are a *Fault of kind Conflict unless they are forced.
 func (c *Client) Apply(ctx context.Context, o *unstructured.Unstructured, options ApplyOptions) (*unstructured.Unstructured, error) {
-	said := metav1.ApplyOptions{FieldManager: FieldManager, Force: options.Force}
+	said := metav1.ApplyOptions{FieldManager: c.manager(), Force: options.Force, DryRun: c.dryRun()}
 	if options.DryRun {
 		said.DryRun = []string{metav1.DryRunAll}
 	}
@@ -119,7 +143,7 @@ func (c *Client) Delete(ctx context.Context, r Reference, options DeleteOptions)
 	if propagation == "" {
 		propagation = metav1.DeletePropagationBackground
 	}
-	said := metav1.DeleteOptions{PropagationPolicy: &propagation}
+	said := metav1.DeleteOptions{PropagationPolicy: &propagation, DryRun: c.dryRun()}
 	if options.UID != "" || options.ResourceVersion != "" {
 		said.Preconditions = &metav1.Preconditions{}
 	}
