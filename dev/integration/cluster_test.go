@@ -3,8 +3,6 @@ package integration
 import (
 	"bytes"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -23,15 +21,7 @@ func TestOneInfrastructureSpansAnEngineAndACluster(t *testing.T) {
 	cluster, err := kubernetes.Start(t.Context(), kubernetes.Options{})
 	require.NoError(t, err)
 	t.Cleanup(cluster.Stop)
-	w := newWorld(t)
-	w.config.ProvidersFile = filepath.Join(w.dir, "providers.yaml")
-	require.NoError(t, os.WriteFile(w.config.ProvidersFile, fmt.Appendf(nil, `apiVersion: windlass/v1
-kind: Providers
-providers:
-  - {name: docker, kind: docker, docker: {host: "%s"}}
-  - {name: prod-eu, kind: kubernetes, kubernetes: {kubeconfig: "%s"}}
-`, w.config.DockerHost, cluster.Kubeconfig()), 0o600))
-	w.config.DockerHost, w.config.PostgresImage, w.config.RedisImage = "", "", ""
+	w := newClusterWorld(t, cluster)
 	w.startWorker(t)
 	health := w.providers(t)
 	require.Equal(t, schemas.ProviderKubernetes, health[1].Kind)
