@@ -128,7 +128,8 @@ type ObjectDeleteRequest struct {
 // ObjectOutcome is what became of a change.
 type ObjectOutcome string
 
-// The outcomes. ObjectDeleting is an object that goes when its finalizers are done.
+// The outcomes. ObjectDeleting is an object that goes once its grace period and its
+// finalizers are over.
 const (
 	ObjectCreated   ObjectOutcome = "created"
 	ObjectUpdated   ObjectOutcome = "updated"

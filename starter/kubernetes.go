@@ -314,7 +314,7 @@ func (a *app) showChange(head objectHead, answer schemas.ObjectAnswer, dryRun bo
 	}
 	words := string(answer.Outcome)
 	if answer.Outcome == schemas.ObjectDeleting {
-		words += "; it goes when its finalizers are done"
+		words += "; it goes once its grace period and its finalizers are over"
 	}
 	if dryRun {
 		words += " (nothing was changed)"

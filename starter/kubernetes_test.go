@@ -207,7 +207,7 @@ func TestObjectsAreDeleted(t *testing.T) {
 	p := ran(t, ExitUsage, w.url, "kubernetes", "delete", "cm", "a")
 	require.Equal(t, "windlass: delete asks only on a terminal; elsewhere give --yes\n", p.stderr.String())
 	p = ran(t, ExitNotFound, w.url, "kubernetes", "delete", "cm", "a", "gone", "b", "--yes", "--force", "--cascade", "orphan", "-n", "shop")
-	require.Equal(t, "ConfigMap shop/a deleting; it goes when its finalizers are done\nConfigMap shop/b deleting; it goes when its finalizers are done\n", p.stdout.String())
+	require.Equal(t, "ConfigMap shop/a deleting; it goes once its grace period and its finalizers are over\nConfigMap shop/b deleting; it goes once its grace period and its finalizers are over\n", p.stdout.String())
 	require.Equal(t, "windlass: there is no cm gone\n", p.stderr.String())
 	require.Equal(t, "prod-eu delete cm a namespace=shop force cascade=orphan", s.requests[0])
 }

@@ -165,13 +165,21 @@ func TestWhatIsAppliedByHandIsCreatedUpdatedOrUnchanged(t *testing.T) {
 		require.True(t, answer.Ready)
 	}
 
+	// Owning what is there already changes nothing that anybody could see.
+	const other = `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"d"},"data":{"a":"1"}}`
+	_, err := w.provider.CreateObject(t.Context(), schemas.ObjectWriteRequest{Object: json.RawMessage(other), Namespace: namespace})
+	require.NoError(t, err)
+	answer, err := apply(other, nil)
+	require.NoError(t, err)
+	require.Equal(t, schemas.ObjectUnchanged, answer.Outcome)
+
 	// Fields of another manager are taken by force only.
 	const path = "/api/v1/namespaces/%s/configmaps/c?fieldManager=somebody"
 	w.patch(fmt.Sprintf(path, namespace), map[string]any{"data": map[string]any{"a": "3"}})
-	_, err := apply(two, nil)
+	_, err = apply(two, nil)
 	require.True(t, activities.IsKind(err, activities.Conflict), "%v", err)
 	require.ErrorContains(t, err, ".data.a")
-	answer, err := apply(two, func(r *schemas.ObjectWriteRequest) { r.Force = true })
+	answer, err = apply(two, func(r *schemas.ObjectWriteRequest) { r.Force = true })
 	require.NoError(t, err)
 	requireSays(t, two, answer.Object)
 }
