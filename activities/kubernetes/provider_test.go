@@ -109,6 +109,9 @@ func TestEveryTypeOfResource(t *testing.T) {
 			w.mustDeploy(first)
 			w.requireNothingToDo(first)
 
+			for _, o := range w.observed() {
+				require.NotEmpty(t, o.Objects, "status shows no object of %s", o.Resource)
+			}
 			require.Equal(t, test.want, moves(w.plan(t.Context(), changed)))
 			w.mustDeploy(changed)
 			w.requireNothingToDo(changed)

@@ -210,6 +210,7 @@ func (p *Provider) observeRaw(ctx context.Context, scope schemas.Scope, found *o
 // observeObject notes one object of a resource of type Kubernetes.
 func (p *Provider) observeObject(ctx context.Context, s *sighting, o *unstructured.Unstructured) error {
 	s.hashes = append(s.hashes, o.GetAnnotations()[manifest.AnnotationSpec])
+	s.show(o)
 	want, err := manifest.AppliedForm(o)
 	if err != nil {
 		s.troubles = append(s.troubles, fmt.Sprintf("the annotations of %s were changed: %s", named(o), err))
