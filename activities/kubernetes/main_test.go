@@ -22,13 +22,14 @@ import (
 )
 
 var (
-	shared = clustertest.Shared{Options: kubernetes.Options{Users: []kubernetes.User{{Name: asOperator}}}}
-	bound  sync.Once
+	shared = clustertest.Shared{Options: kubernetes.Options{
+		Users: []kubernetes.User{{Name: asOperator}},
+		CRDs:  []string{gatewayDefinition("Gateway", "gateways"), gatewayDefinition("HTTPRoute", "httproutes")},
+	}}
+	bound sync.Once
 	// kubeconfigs are those of the users to whom the roles are bound.
 	kubeconfigs = map[string]string{}
 )
-
-func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
 // world is a provider on the shared cluster, with an Infrastructure of its own.
 type world struct {
