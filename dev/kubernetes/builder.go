@@ -59,7 +59,6 @@ var (
 		{"containerd-shim-runc-v2", "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"},
 		{"ctr", "github.com/containerd/containerd/v2/cmd/ctr"},
 		{"host-local", "github.com/containernetworking/plugins/plugins/ipam/host-local"},
-		{"loopback", "github.com/containernetworking/plugins/plugins/main/loopback"},
 		{"ptp", "github.com/containernetworking/plugins/plugins/main/ptp"},
 	}}
 )
