@@ -155,7 +155,7 @@ func (c *Cluster) prepare() (err error) {
 		if c.dir, err = os.MkdirTemp("", "windlass-kubernetes-"); err != nil {
 			return err
 		}
-		if c.janitor, err = hireJanitor(c.dir, ""); err != nil {
+		if c.janitor, err = hireJanitor(c.dir); err != nil {
 			return err
 		}
 	}

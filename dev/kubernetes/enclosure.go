@@ -91,7 +91,7 @@ func NewEnclosure(ctx context.Context, progress io.Writer) (*Enclosure, error) {
 	if err != nil {
 		return nil, err
 	}
-	janitor, err := hireJanitor(dir, filepath.Base(dir))
+	janitor, err := hireJanitor(dir)
 	if err != nil {
 		return nil, errors.Join(err, os.Remove(dir))
 	}

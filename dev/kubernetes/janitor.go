@@ -14,25 +14,26 @@ type janitor struct {
 	pipe    *os.File
 }
 
-// The programs of the cluster may still write while they are being ended, so removing may need more than one try. A control
-// group is gone when the directories are that belong to it, which cannot be emptied, from the innermost on.
+// The programs of the cluster may still run and write while they are being ended, so removing may need more than one try. A
+// control group goes by the removal of its directories, which cannot be emptied, from the innermost on.
 const cleaning = `
 	cat
-	for try in 1 2 3 4 5 6 7 8 9 10; do
-		[ -z "$1" ] || find ` + controlGroups + ` -depth -type d -path "*/$1*" -exec rmdir {} + 2>/dev/null
-		rm -rf "$0" 2>/dev/null && break
+	groups() { find ` + controlGroups + ` -depth -type d '(' -name "${0##*/}" -o -path "*/${0##*/}/*" ')'; }
+	for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		groups | xargs -r rmdir 2>/dev/null
+		rm -rf "$0" 2>/dev/null && [ -z "$(groups)" ] && exit
 		sleep 0.1
 	done
 `
 
-// hireJanitor has a directory and a control group removed after this process; an empty name is no group.
-func hireJanitor(dir, controlGroup string) (*janitor, error) {
+// hireJanitor has a directory removed after this process, and the control group of the same name where there is one.
+func hireJanitor(dir string) (*janitor, error) {
 	reader, writer, err := os.Pipe()
 	if err != nil {
 		return nil, err
 	}
 	defer reader.Close()
-	command := exec.Command("/bin/sh", "-c", cleaning, dir, controlGroup)
+	command := exec.Command("/bin/sh", "-c", cleaning, dir)
 	command.Dir = "/"
 	command.Stdin = reader
 	// In a session of its own it does not hear the Ctrl-C that ends us.
