@@ -25,4 +25,9 @@
 //
 // A PersistentVolumeClaim of the StorageClass "standard", which is the default, gets a volume, which grows with it and goes with
 // it. A Service of type LoadBalancer gets the address ExternalIP. Nothing routes to any address of the cluster.
+//
+// # Trouble
+//
+// The API server can be stopped and started. A Gate is a bad way to it: it can be cut, and requests that pass it can meet with
+// Trouble, such as an answer with 429, or one that is lost.
 package kubernetes
