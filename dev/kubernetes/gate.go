@@ -52,6 +52,9 @@ type Trouble struct {
 	Do func()
 	// Code is the HTTP status code that is answered in place of the server's. With 0 the server answers.
 	Code int
+	// Reason is that of the Status in the answer, such as "Expired". Empty answers with plain text, as what stands before the
+	// API does.
+	Reason string
 	// RetryAfter is the header of that name in the answer, in seconds; 0 is none.
 	RetryAfter int
 }
@@ -86,9 +89,7 @@ func (c *Cluster) OpenGate() (*Gate, error) {
 		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(address) },
 		Transport:      &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true},
 		ModifyResponse: befallAnswer,
-		// A watch is told of each change at once.
-		FlushInterval: -1,
-		ErrorLog:      log.New(io.Discard, "", 0),
+		ErrorLog:       log.New(io.Discard, "", 0),
 		// A server that is gone is no gateway that says so: the connection breaks.
 		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) },
 	}
@@ -248,10 +249,19 @@ func befallAnswer(answer *http.Response) error {
 
 func (t Trouble) header() http.Header {
 	header := http.Header{"Content-Type": {"text/plain"}}
+	if t.Reason != "" {
+		header.Set("Content-Type", "application/json")
+	}
 	if t.RetryAfter > 0 {
 		header.Set("Retry-After", strconv.Itoa(t.RetryAfter))
 	}
 	return header
 }
 
-func (t Trouble) text() string { return "the gate answers with " + http.StatusText(t.Code) }
+func (t Trouble) text() string {
+	text := "the gate answers with " + http.StatusText(t.Code)
+	if t.Reason == "" {
+		return text
+	}
+	return fmt.Sprintf(`{"apiVersion":"v1","kind":"Status","status":"Failure","code":%d,"reason":%q,"message":%q}`, t.Code, t.Reason, text)
+}
