@@ -86,8 +86,9 @@ func (c *Cluster) OpenGate() (*Gate, error) {
 		return nil, err
 	}
 	g.proxy = &httputil.ReverseProxy{
-		Rewrite:        func(r *httputil.ProxyRequest) { r.SetURL(address) },
-		Transport:      &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, ForceAttemptHTTP2: true},
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(address) },
+		// Requests share no connection, as they would by HTTP/2: the server ends that of one whose credentials it refuses.
+		Transport:      &http.Transport{TLSClientConfig: &tls.Config{RootCAs: pool}, MaxIdleConnsPerHost: 100},
 		ModifyResponse: befallAnswer,
 		ErrorLog:       log.New(io.Discard, "", 0),
 		// A server that is gone is no gateway that says so: the connection breaks.
