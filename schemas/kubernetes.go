@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 )
 
@@ -39,6 +40,24 @@ func (v *validation) kubernetes(index int, r *Resource) {
 		v.fault(path, "exactly one of object and manifests is expected")
 	case len(k.Object) > 0:
 		v.object(path+".object", k.Object)
+	default:
+		v.manifests(path+".manifests", k.Manifests)
+	}
+}
+
+// manifests checks that every document of a text is an object that says what it is.
+func (v *validation) manifests(path, text string) {
+	objects, err := ParseObjects([]byte(text))
+	var faults Faults
+	switch {
+	case errors.As(err, &faults):
+		for _, f := range faults {
+			v.fault(path, fmt.Sprintf("line %d of the text: %s", f.Line, f.Reason))
+		}
+	case err != nil:
+		v.fault(path, err.Error())
+	case len(objects) == 0:
+		v.fault(path, "holds no object")
 	}
 }
 

@@ -10,6 +10,8 @@ func TestAnObjectOfKubernetesSaysWhatItIs(t *testing.T) {
 	tests := map[string]struct{ properties, want string }{
 		"an object":          {"{object: {apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {level: debug}}}", ""},
 		"manifests":          {`{manifests: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n", force: true, namespace: shop}`, ""},
+		"a second document":  {`{manifests: "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n---\nkind: ConfigMap\nmetadata: {name: settings}\n"}`, `properties.manifests: line 5 of the text: "apiVersion" is missing`},
+		"no document":        {`{manifests: "---\n"}`, "properties.manifests: holds no object"},
 		"neither":            {"{namespace: shop}", "properties: exactly one of object and manifests is expected"},
 		"both":               {"{object: {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}, manifests: a}", "exactly one of object and manifests"},
 		"without a kind":     {"{object: {apiVersion: v1, metadata: {name: settings}}}", `properties.object: "kind" is missing`},

@@ -115,7 +115,7 @@ func ownedMembers(o *unstructured.Unstructured, field string) map[string]bool {
 			continue
 		}
 		var fields map[string]map[string]any
-		if json.Unmarshal(entry.FieldsV1.Raw, &fields) != nil {
+		if json.Unmarshal(entry.FieldsV1.GetRawBytes(), &fields) != nil {
 			continue
 		}
 		for key := range fields[field] {

@@ -35,7 +35,6 @@ type world struct {
 	*testing.T
 	provider *Provider
 	scope    schemas.Scope
-	planner  *activities.Planner
 	vault    *activities.Vault
 	revision int
 }

@@ -82,7 +82,9 @@ func (p *Provider) rawObjects(ctx context.Context, d plan.Desired, secrets activ
 	if err != nil {
 		return k, nil, err
 	}
-	slices.SortStableFunc(objects, func(a, b *unstructured.Unstructured) int { return rank(a) - rank(b) })
+	slices.SortStableFunc(objects, func(a, b *unstructured.Unstructured) int {
+		return schemas.ObjectRank(a.GetKind()) - schemas.ObjectRank(b.GetKind())
+	})
 	// Kinds that the same resource brings are not known yet.
 	brought := manifest.BroughtKinds(objects)
 	for _, o := range objects {
@@ -102,26 +104,8 @@ func (p *Provider) rawObjects(ctx context.Context, d plan.Desired, secrets activ
 	return k, objects, nil
 }
 
-// rank orders objects: what others lie in or are kinds of, then what pods refer to, then
-// everything else, and at last what may refuse others.
-func rank(o *unstructured.Unstructured) int {
-	switch o.GetKind() {
-	case "Namespace":
-		return 0
-	case "CustomResourceDefinition":
-		return 1
-	case "PriorityClass", "StorageClass", "RuntimeClass", "ServiceAccount", "Secret", "ConfigMap", "Role", "ClusterRole":
-		return 2
-	case "RoleBinding", "ClusterRoleBinding", "PersistentVolume", "PersistentVolumeClaim", "ResourceQuota", "LimitRange":
-		return 3
-	case "ValidatingWebhookConfiguration", "MutatingWebhookConfiguration", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding":
-		return 5
-	}
-	return 4
-}
-
 // comesFirst says that others cannot be made before an object is ready.
-func comesFirst(o *unstructured.Unstructured) bool { return rank(o) <= 1 }
+func comesFirst(o *unstructured.Unstructured) bool { return schemas.ObjectRank(o.GetKind()) == 0 }
 
 // placeRaw applies one object.
 func (p *Provider) placeRaw(ctx context.Context, d plan.Desired, k schemas.Kubernetes, o *unstructured.Unstructured, say activities.Progress) error {

@@ -12,7 +12,6 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"windlass/activities"
 	"windlass/plan"
@@ -67,23 +66,13 @@ func documents(k schemas.Kubernetes) ([][]byte, error) {
 	if k.Manifests == "" {
 		return [][]byte{k.Object}, nil
 	}
-	var texts [][]byte
-	decoder := yaml.NewYAMLOrJSONDecoder(strings.NewReader(k.Manifests), 4096)
-	for {
-		var text json.RawMessage
-		err := decoder.Decode(&text)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, fmt.Errorf("document %d: %w", len(texts)+1, err)
-		}
-		if trimmed := string(bytes.TrimSpace(text)); trimmed != "" && trimmed != "null" {
-			texts = append(texts, text)
-		}
+	declared, err := schemas.ParseObjects([]byte(k.Manifests))
+	if err != nil {
+		return nil, err
 	}
-	if len(texts) == 0 {
-		return nil, errors.New("holds no object")
+	texts := make([][]byte, len(declared))
+	for i, d := range declared {
+		texts[i] = d.Object
 	}
 	return texts, nil
 }
