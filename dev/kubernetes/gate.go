@@ -46,6 +46,9 @@ type Trouble struct {
 	// Skip is how many of the selected requests come before it, and Times how many it befalls then; 0 is one, and a negative
 	// number all.
 	Skip, Times int
+	// Once has it befall each method and path only the first time, so that who begins anew after each trouble comes one request
+	// further.
+	Once bool
 	// Late lets the request take effect first, so that only the answer is lost. Otherwise the server never sees the request.
 	Late bool
 	// Do is called before anything is answered; nil does nothing.
@@ -63,6 +66,8 @@ type Trouble struct {
 type trouble struct {
 	Trouble
 	seen, befallen int
+	// met are the methods and paths that it has befallen.
+	met map[string]bool
 }
 
 // OpenGate opens a gate that lets everything pass.
@@ -157,7 +162,7 @@ func (g *Gate) Make(t Trouble) (count func() int) {
 	if t.Times == 0 {
 		t.Times = 1
 	}
-	made := &trouble{Trouble: t}
+	made := &trouble{Trouble: t, met: map[string]bool{}}
 	g.troubles = append(g.troubles, made)
 	return func() int {
 		g.mu.Lock()
@@ -218,8 +223,10 @@ func (g *Gate) befall(r *http.Request) (befalls *trouble) {
 			continue
 		}
 		t.seen++
-		if befalls == nil && t.seen > t.Skip && (t.Times < 0 || t.befallen < t.Times) {
+		request := r.Method + " " + r.URL.Path
+		if befalls == nil && t.seen > t.Skip && (t.Times < 0 || t.befallen < t.Times) && !(t.Once && t.met[request]) {
 			t.befallen++
+			t.met[request] = true
 			befalls = t
 		}
 	}

@@ -146,6 +146,17 @@ func TestTroubleBefallsTheRequestsThatItSelects(t *testing.T) {
 		require.True(t, there("third"))
 	})
 
+	t.Run("each once", func(t *testing.T) {
+		count := v.gate.Make(kubernetes.Trouble{Path: maps + "/", Times: -1, Once: true, Code: http.StatusInternalServerError})
+		require.Equal(t, http.StatusInternalServerError, v.code(http.MethodGet, maps+"/first", ""))
+		require.Equal(t, http.StatusInternalServerError, v.code(http.MethodDelete, maps+"/first", ""))
+		require.Equal(t, http.StatusInternalServerError, v.code(http.MethodGet, maps+"/second?pretty=1", ""))
+		require.True(t, there("first"))
+		require.True(t, there("second"))
+		require.Equal(t, 3, count())
+		v.gate.Clear()
+	})
+
 	t.Run("until it is cleared", func(t *testing.T) {
 		count := v.gate.Make(kubernetes.Trouble{Times: -1, Code: http.StatusServiceUnavailable})
 		for range 3 {
