@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -125,14 +126,14 @@ func (p *Provider) removeNamespace(ctx context.Context, target plan.Target, o *u
 	return err
 }
 
-// stuckAfter is how long an object may be about to go before that is a failure: the
+// defaultStuckAfter is how long an object may be about to go before that is a failure: the
 // longest grace period that pods are given as a rule, twice.
-const stuckAfter = 2 * time.Minute
+const defaultStuckAfter = 2 * time.Minute
 
 // awaitGone waits until an object that is being removed is gone. One that does not go
 // is a failure that says what holds it.
 func (p *Provider) awaitGone(ctx context.Context, r cluster.Reference, say activities.Progress) error {
-	patience, cancel := context.WithTimeout(ctx, stuckAfter)
+	patience, cancel := context.WithTimeout(ctx, p.stuckAfter)
 	defer cancel()
 	err := p.client.AwaitGone(patience, r, func(o *unstructured.Unstructured) { say(departing(o)) })
 	if err == nil || ctx.Err() != nil || patience.Err() == nil {
@@ -142,7 +143,7 @@ func (p *Provider) awaitGone(ctx context.Context, r cluster.Reference, say activ
 	if err != nil || o == nil {
 		return err
 	}
-	return &activities.Fault{Kind: activities.Conflict, Message: fmt.Sprintf("%s has not gone in %s: %s", named(o), stuckAfter, holds(o)),
+	return &activities.Fault{Kind: activities.Conflict, Message: fmt.Sprintf("%s has not gone in %s: %s", named(o), p.stuckAfter, holds(o)),
 		Hint: "have what set the finalizers take them away"}
 }
 
@@ -153,13 +154,17 @@ func departing(o *unstructured.Unstructured) string {
 
 // holds says in words what keeps an object that is to go.
 func holds(o *unstructured.Unstructured) string {
+	var remaining []string
 	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
 	for _, c := range conditions {
 		condition, _ := c.(map[string]any)
 		if kind, _ := condition["type"].(string); condition["status"] == "True" && (kind == "NamespaceContentRemaining" || kind == "NamespaceFinalizersRemaining" || kind == "NamespaceDeletionContentFailure") {
 			message, _ := condition["message"].(string)
-			return message
+			remaining = append(remaining, message)
 		}
+	}
+	if len(remaining) > 0 {
+		return strings.Join(remaining, "; ")
 	}
 	if finalizers := o.GetFinalizers(); len(finalizers) > 0 {
 		return fmt.Sprintf("it has the finalizers %q", finalizers)

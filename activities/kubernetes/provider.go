@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"windlass/activities"
 	"windlass/activities/kubernetes/cluster"
@@ -61,6 +62,8 @@ type Provider struct {
 	options manifest.Options
 	locks   *activities.Locks
 	logger  *slog.Logger
+	// stuckAfter is defaultStuckAfter, but for tests that wait for it.
+	stuckAfter time.Duration
 }
 
 // New returns a provider. It does not contact the cluster: one that cannot be reached is
@@ -79,7 +82,7 @@ func New(c Config) (*Provider, error) {
 		return nil, err
 	}
 	return &Provider{
-		name: c.Name, client: client, locks: activities.NewLocks(), logger: c.Logger.With("provider", c.Name),
+		name: c.Name, client: client, locks: activities.NewLocks(), logger: c.Logger.With("provider", c.Name), stuckAfter: defaultStuckAfter,
 		options: manifest.Options{
 			GatewayClass: c.GatewayClass, Gateway: c.Gateway, IngressClass: c.IngressClass,
 			PostgresImage: c.PostgresImage, RedisImage: c.RedisImage, ValkeyImage: c.ValkeyImage,

@@ -115,11 +115,6 @@ func (v view) exchange(d plan.Desired, seen supervision.Exchange, now time.Time)
 		return seen, &activities.Fault{Kind: activities.Invalid, Message: err.Error(), Err: err}, time.Time{}
 	}
 	fault, again := v.stall(now)
-	if fault == nil {
-		var at time.Time
-		fault, at = refusal(&deployment, now)
-		again = earlier(again, at)
-	}
 	if fault != nil {
 		return seen, fault, time.Time{}
 	}
@@ -175,19 +170,4 @@ func readiness(pod *corev1.Pod) (bool, time.Time) {
 
 func unreadyAgain(pod *corev1.Pod) *activities.Fault {
 	return &activities.Fault{Kind: activities.Unhealthy, Message: fmt.Sprintf("pod %s was ready and is not any more", pod.Name), Evidence: &schemas.Evidence{Container: pod.Name}}
-}
-
-// refusal is why the server lets the controller make no pods, once that has stood for a
-// while; until then it is when to look again.
-func refusal(deployment *appsv1.Deployment, now time.Time) (*activities.Fault, time.Time) {
-	for _, c := range deployment.Status.Conditions {
-		if c.Type != appsv1.DeploymentReplicaFailure || c.Status != corev1.ConditionTrue {
-			continue
-		}
-		if at := c.LastTransitionTime.Add(refusedAfter); now.Before(at) {
-			return nil, at
-		}
-		return &activities.Fault{Kind: activities.Unhealthy, Message: "no pod can be made: " + c.Message, Hint: "ask for less, or have the quota or the policy changed"}, time.Time{}
-	}
-	return nil, time.Time{}
 }

@@ -4,7 +4,10 @@ import (
 	"fmt"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 
 	"windlass/activities"
 	"windlass/schemas"
@@ -98,4 +101,32 @@ func evidence(pod *corev1.Pod, status corev1.ContainerStatus) *schemas.Evidence 
 		e.ExitCode = &code
 	}
 	return e
+}
+
+// refusal is why the server lets the controller of a Deployment make no pods, once that
+// has stood for a while since somebody began to look; until then it is when to look again.
+// What was refused before says nothing: the controller takes its time to find that it is
+// not any more. Other controllers do not say so in what they own.
+func refusal(o *unstructured.Unstructured, began, now time.Time) (*activities.Fault, time.Time) {
+	if o.GroupVersionKind() != kindDeployment {
+		return nil, time.Time{}
+	}
+	var deployment appsv1.Deployment
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &deployment); err != nil {
+		return nil, time.Time{}
+	}
+	for _, c := range deployment.Status.Conditions {
+		if c.Type != appsv1.DeploymentReplicaFailure || c.Status != corev1.ConditionTrue {
+			continue
+		}
+		since := c.LastTransitionTime.Time
+		if since.Before(began) {
+			since = began
+		}
+		if at := since.Add(refusedAfter); now.Before(at) {
+			return nil, at
+		}
+		return &activities.Fault{Kind: activities.Unhealthy, Message: "no pod can be made: " + c.Message, Hint: "ask for less, or have the quota or the policy changed"}, time.Time{}
+	}
+	return nil, time.Time{}
 }

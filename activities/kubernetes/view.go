@@ -24,6 +24,8 @@ type view struct {
 	// pods are those of every version, by name; version is the label of the declared one.
 	pods    map[string]*corev1.Pod
 	version string
+	// began is since when it is looked at.
+	began time.Time
 }
 
 // news is what one of the two watches of a look tells.
@@ -53,7 +55,7 @@ func (p *Provider) look(ctx context.Context, d plan.Desired, r cluster.Reference
 	}
 	follow(cluster.ListOptions{Kind: r.GroupVersionKind, Namespace: r.Namespace, Fields: "metadata.name=" + r.Name}, false)
 	follow(cluster.ListOptions{Kind: kindPod, Namespace: r.Namespace, Labels: selector(manifest.Identity(d.Target))}, true)
-	v := view{pods: map[string]*corev1.Pod{}, version: manifest.VersionLabels(d)[manifest.LabelSpec]}
+	v := view{began: time.Now(), pods: map[string]*corev1.Pod{}, version: manifest.VersionLabels(d)[manifest.LabelSpec]}
 	done := v.gather(groupContext, told, decide)
 	cancel()
 	if err := group.Wait(); !done {
@@ -108,8 +110,8 @@ func (v *view) take(n news) {
 	}
 }
 
-// stall is why a pod of the declared version will plainly not come up; nil where all may.
-// The second value is when to look again.
+// stall is why the declared version will plainly not come up, for one of its pods or since
+// it gets none; nil where it still may. The second value is when to look again.
 func (v *view) stall(now time.Time) (*activities.Fault, time.Time) {
 	var again time.Time
 	for _, name := range slices.Sorted(maps.Keys(v.pods)) {
@@ -123,7 +125,11 @@ func (v *view) stall(now time.Time) (*activities.Fault, time.Time) {
 		}
 		again = earlier(again, at)
 	}
-	return nil, again
+	if v.object == nil {
+		return nil, again
+	}
+	fault, at := refusal(v.object, v.began, now)
+	return fault, earlier(again, at)
 }
 
 func podOf(o *unstructured.Unstructured) (*corev1.Pod, error) {

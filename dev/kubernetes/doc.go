@@ -33,4 +33,9 @@
 // by their names; the volumes that they claim are on its disk. NetworkPolicies are kept by nobody. All of it, and the test that uses
 // it, is in an Enclosure: namespaces of its own, which leave the machine outside as it was. That needs root and a Linux that
 // permits it; Obstacle says where it does not.
+//
+// # Trouble
+//
+// The API server can be stopped and started. A Gate is a bad way to it: it can be cut, and requests that pass it can meet with
+// Trouble, such as an answer with 429, or one that is lost.
 package kubernetes

@@ -100,11 +100,11 @@ const contextName = "test"
 
 var notInFileNames = regexp.MustCompile(`[^\w.-]+`)
 
-// writeKubeconfig writes a file with one context for the user and returns its path. A file of the same name is replaced whole,
-// so that a client that watches it never reads half of it.
-func (c *Cluster) writeKubeconfig(name, user string, with credentials) (path string, err error) {
+// writeKubeconfig writes a file with one context for the user at a server and returns its path. A file of the same name is
+// replaced whole, so that a client that watches it never reads half of it.
+func (c *Cluster) writeKubeconfig(server, name, user string, with credentials) (path string, err error) {
 	cluster := namedCluster{Name: contextName}
-	cluster.Cluster.Server = c.URL()
+	cluster.Cluster.Server = server
 	cluster.Cluster.CertificateAuthorityData = c.CA()
 	selected := namedContext{Name: contextName}
 	selected.Context.Cluster = contextName
@@ -142,7 +142,7 @@ func (c *Cluster) Kubeconfig() string { return c.administrator }
 // a service account, or one that the server does not know. The file of the same user is replaced. Files are removed with the
 // cluster.
 func (c *Cluster) KubeconfigFor(user, token string) (path string, err error) {
-	path, err = c.writeKubeconfig(user, user, credentials{Token: token})
+	path, err = c.writeKubeconfig(c.URL(), user, user, credentials{Token: token})
 	if err != nil {
 		return "", fmt.Errorf("kubeconfig of %s: %w", user, err)
 	}
@@ -153,7 +153,7 @@ func (c *Cluster) KubeconfigFor(user, token string) (path string, err error) {
 func (c *Cluster) KubeconfigWithCertificate(user string, groups ...string) (path string, err error) {
 	certificate, key, err := c.authority.client(user, groups)
 	if err == nil {
-		path, err = c.writeKubeconfig(user+"-certificate", user, credentials{ClientCertificateData: certificate, ClientKeyData: key})
+		path, err = c.writeKubeconfig(c.URL(), user+"-certificate", user, credentials{ClientCertificateData: certificate, ClientKeyData: key})
 	}
 	if err != nil {
 		return "", fmt.Errorf("kubeconfig with certificate of %s: %w", user, err)

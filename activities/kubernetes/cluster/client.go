@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/http"
 	"os"
 	"sync"
 	"time"
@@ -74,14 +75,14 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("provider %s: kubeconfig: %w", c.Name, err)
 	}
-	config.QPS, config.Burst = cmp.Or(c.QPS, DefaultQPS), cmp.Or(c.Burst, DefaultBurst)
-	config.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(config.QPS, config.Burst)
-	config.UserAgent = "windlass"
-	config.WarningHandler = rest.NoWarnings{}
-	connection, err := rest.HTTPClientFor(config)
+	transport, err := newRenewing(c, config)
 	if err != nil {
 		return nil, fmt.Errorf("provider %s: kubeconfig: %w", c.Name, err)
 	}
+	config.QPS, config.Burst = cmp.Or(c.QPS, DefaultQPS), cmp.Or(c.Burst, DefaultBurst)
+	config.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(config.QPS, config.Burst)
+	config.WarningHandler = rest.NoWarnings{}
+	connection := &http.Client{Transport: transport}
 	objects, err := dynamic.NewForConfigAndClient(config, connection)
 	if err != nil {
 		return nil, fmt.Errorf("provider %s: %w", c.Name, err)
@@ -102,9 +103,17 @@ func configuration(c Config) (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = c.Kubeconfig
 	if c.InCluster || c.Kubeconfig == "" && !anyExists(rules.Precedence) {
-		return rest.InClusterConfig()
+		return named(rest.InClusterConfig())
 	}
-	return clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.Context}).ClientConfig()
+	return named(clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.Context}).ClientConfig())
+}
+
+// named has requests say who makes them.
+func named(config *rest.Config, err error) (*rest.Config, error) {
+	if err == nil {
+		config.UserAgent = "windlass"
+	}
+	return config, err
 }
 
 func anyExists(files []string) bool {

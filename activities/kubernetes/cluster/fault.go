@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -28,7 +29,9 @@ func (c *Client) fault(ctx context.Context, doing string, err error) error {
 	switch f.Kind {
 	case activities.Unavailable:
 		f.Message = doing + ": " + c.unreachable(err)
-		f.Hint = fmt.Sprintf("see whether the API server of provider %q runs and can be reached", c.name)
+		f.Hint = c.unavailableHint(err)
+	case activities.Invalid:
+		f.Hint = admissionHint(err)
 	case activities.Unauthorized:
 		f.Hint = fmt.Sprintf("renew the credentials in the kubeconfig of provider %q", c.name)
 	case activities.Forbidden:
@@ -50,7 +53,7 @@ func kindOf(err error) activities.FaultKind {
 		return activities.Conflict
 	case apierrors.IsUnauthorized(err):
 		return activities.Unauthorized
-	case apierrors.IsForbidden(err) && apierrors.HasStatusCause(err, "NamespaceTerminating"):
+	case isTerminating(err):
 		return activities.Unavailable // it is gone soon, or whoever waits for that says what holds it
 	case apierrors.IsForbidden(err):
 		return activities.Forbidden
@@ -58,6 +61,11 @@ func kindOf(err error) activities.FaultKind {
 		return activities.Throttled
 	}
 	return activities.Unavailable
+}
+
+// isTerminating says that the namespace takes nothing new since it is about to go.
+func isTerminating(err error) bool {
+	return apierrors.IsForbidden(err) && apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
 }
 
 // isUntyped says that what was applied is not of the type of its kind: a field that there
@@ -109,15 +117,40 @@ func (c *Client) unreachable(err error) string {
 	return err.Error()
 }
 
+// unavailableHint tells a server that does not answer from what it needs for an answer.
+func (c *Client) unavailableHint(err error) string {
+	text := err.Error()
+	switch {
+	case isTerminating(err):
+		return "see what keeps the namespace from going, or wait"
+	case strings.Contains(text, "failed calling webhook"):
+		return "see whether the admission webhook runs and the API server can reach it"
+	case strings.Contains(text, "getting credentials: "):
+		return fmt.Sprintf("see why the program that the kubeconfig of provider %q names for credentials fails", c.name)
+	}
+	return fmt.Sprintf("see whether the API server of provider %q runs and can be reached", c.name)
+}
+
+// admissionHint is for what a policy or a webhook of the cluster refuses, which each does
+// with a reason of its own choice. It is empty for everything else.
+func admissionHint(err error) string {
+	text := err.Error()
+	if strings.Contains(text, "admission webhook") || strings.Contains(text, "ValidatingAdmissionPolicy") {
+		return "change what it objects to, or ask whoever runs it"
+	}
+	return ""
+}
+
 // forbiddenHint tells a lack of rights from a quota and from an admission webhook, which
 // all forbid.
 func forbiddenHint(err error) string {
+	if hint := admissionHint(err); hint != "" {
+		return hint
+	}
 	text := err.Error()
 	switch {
 	case strings.Contains(text, "exceeded quota"):
 		return "ask for less, or have the quota of the namespace raised"
-	case strings.Contains(text, "admission webhook"), strings.Contains(text, "ValidatingAdmissionPolicy"):
-		return "change what it objects to, or ask whoever runs it"
 	case strings.Contains(text, "violates PodSecurity"):
 		return "declare what the Pod Security Standard of the namespace asks for"
 	}
@@ -131,9 +164,10 @@ func conflictHint(err error) string {
 	return ""
 }
 
-// IsImmutable says that a server refused to change a field that stays as it was made.
+// IsImmutable says that a server refused to change a field that stays as it was made. A
+// policy that does not want it changed would not want the object made anew either.
 func IsImmutable(err error) bool {
-	if !apierrors.IsInvalid(err) {
+	if !apierrors.IsInvalid(err) || admissionHint(err) != "" {
 		return false
 	}
 	text := err.Error()

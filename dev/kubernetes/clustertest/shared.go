@@ -86,3 +86,14 @@ func awaitAccount(t testing.TB, cluster *kubernetes.Cluster, namespace string) {
 		time.Sleep(10 * time.Millisecond)
 	}
 }
+
+// Gate opens a gate in front of the cluster for one test. It is closed after the test.
+func (s *Shared) Gate(t testing.TB) *kubernetes.Gate {
+	t.Helper()
+	gate, err := s.Cluster(t).OpenGate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(gate.Close)
+	return gate
+}
