@@ -31,10 +31,8 @@ const (
 // TestTheUsersServiceRunsOnARealNode runs once more in an enclosure, where it has a node with a kubelet.
 func TestTheUsersServiceRunsOnARealNode(t *testing.T) {
 	if dir, inside := kubernetes.Enclosed(); inside {
-		shared.Options = kubernetes.Options{
-			Dir: filepath.Join(dir, "cluster"), Nodes: -1,
-			Machine: &kubernetes.Machine{Archives: []string{filepath.Join(dir, smokeImages)}, Pause: images.PauseReference},
-		}
+		shared.Options.Dir, shared.Options.Nodes = filepath.Join(dir, "cluster"), -1
+		shared.Options.Machine = &kubernetes.Machine{Archives: []string{filepath.Join(dir, smokeImages)}, Pause: images.PauseReference}
 		useTheUsersService(t, dir)
 		return
 	}
@@ -88,7 +86,7 @@ func useTheUsersService(t *testing.T, dir string) {
 	t.Cleanup(func() { w.tellWhatHappened(dir) })
 	w.scope.Infrastructure = "users"
 	var err error
-	w.provider, err = New(Config{Name: "cluster", Kubeconfig: worker(t), PostgresImage: "windlass.local/postgres:{version}"})
+	w.provider, err = New(Config{Name: "cluster", Kubeconfig: kubeconfigOf(t, asWorker), PostgresImage: "windlass.local/postgres:{version}"})
 	require.NoError(t, err)
 	example, err := os.ReadFile("../../examples/users.yaml")
 	require.NoError(t, err)
