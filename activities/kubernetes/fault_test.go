@@ -384,6 +384,36 @@ func TestWhatTheClusterRefusesOfAFirstDeployment(t *testing.T) {
 	})
 }
 
+func TestANamespaceInWhichNothingCouldBeMadeIsRemoved(t *testing.T) {
+	tests := map[string]string{
+		"of a Compute": `{name: web, type: Compute, properties: {image: "a/bad:1"}}`,
+		"of objects":   setting,
+	}
+	for name, declared := range tests {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			home := w.namespace("")
+			namespace := object(cluster.Reference{GroupVersionKind: kindNamespace, Name: home}, w.provider.scopeLabels(w.scope))
+			require.NoError(t, shared.Cluster(t).Request(t.Context(), http.MethodPost, "/api/v1/namespaces", namespace.Object, nil))
+			if declared == setting {
+				// What every namespace has counts, and so nothing else may be made.
+				require.Eventually(t, func() bool {
+					return shared.Cluster(t).Request(t.Context(), http.MethodGet, "/api/v1/namespaces/"+home+"/configmaps/kube-root-ca.crt", nil, nil) == nil
+				}, time.Minute, 20*time.Millisecond)
+				quota("count/configmaps", 1)(w, home)
+			} else {
+				policy("apps", "deployments", "spec.template.spec.containers", "bad")(w, home)
+			}
+			_, err := w.deploy(w.document(declared))
+			var fault *activities.Fault
+			require.ErrorAs(t, err, &fault)
+			require.True(t, fault.Kind.Permanent(), "%v", err)
+			w.requireNothingLeft()
+		})
+	}
+}
+
 func (w *world) requireTold(err error, words []string, hint string) {
 	w.Helper()
 	var fault *activities.Fault
