@@ -101,6 +101,8 @@ type Observed struct {
 	DeleteTimeout quantity.Duration `json:"deleteTimeout,omitempty"`
 	// Protected says that it may be neither deleted nor replaced.
 	Protected bool `json:"protected,omitempty"`
+	// Objects are those of a cluster that the resource is made of, by kind and name.
+	Objects []schemas.ResourceObject `json:"objects,omitempty"`
 	// Replicas are the containers of a Compute or Database, by index and name.
 	Replicas []Replica `json:"replicas,omitempty"`
 }

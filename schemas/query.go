@@ -74,9 +74,23 @@ type StatusAnswer struct {
 	Rollouts []RolloutRecord `json:"rollouts,omitempty"`
 	// Replicas are set when the request is live, sorted by resource and name.
 	Replicas []ReplicaStatus `json:"replicas,omitempty"`
+	// Objects are those of a cluster, set when the request is live, sorted by resource,
+	// kind and name.
+	Objects []ResourceObject `json:"objects,omitempty"`
 	// Unreachable are the providers that hold some of it and did not answer when the
 	// request is live, so that their replicas are missing.
 	Unreachable []ProviderStatus `json:"unreachable,omitempty"`
+}
+
+// ResourceObject is one object of a cluster that a resource is made of, as it is now.
+type ResourceObject struct {
+	Resource  string `json:"resource"`
+	Kind      string `json:"kind"`
+	Namespace string `json:"namespace,omitempty"`
+	Name      string `json:"name"`
+	Ready     bool   `json:"ready"`
+	// Message says what it waits for, or what is wrong; may be empty.
+	Message string `json:"message,omitempty"`
 }
 
 // ReplicaStatus is one container as its engine reports it now.

@@ -17,8 +17,8 @@ import (
 // deeper either.
 const maxIncluding = 8
 
-// source is a text with the files in it that it names as Templates, so that a
-// command holds all that it needs. Each file stands on the line that named it, which
+// source is a text with the files in it that it names as Templates or as manifests of
+// Kubernetes, so that a command holds all that it needs. Each file stands on the line that named it, which
 // leaves the lines of the text what they are.
 type source struct {
 	// name is the file's name as people wrote it, path where it lies.
@@ -30,7 +30,7 @@ type source struct {
 	spliced struct{ line, from int }
 }
 
-// includedFile is a file that stands in another text.
+// includedFile is a file that stands in another text; one of manifests has no tree.
 type includedFile struct {
 	*source
 	tree *schemas.Tree
@@ -75,11 +75,16 @@ func newSource(name, path string, text []byte, around ...string) (*source, error
 // onOneLine is what to do about a name that is not found in the text.
 const onOneLine = "is not found as file: PATH on that line; write key and path on a line of their own, the path in quotes where it holds more than letters, digits, -, _, . and /"
 
-// namedFile is a "file: PATH" of a resource of type Template.
+// namedFile is a "file: PATH" of a resource of type Template or Kubernetes.
 type namedFile struct {
 	file, field string
 	place       schemas.Place
+	// member is what stands in the place of "file" when the file is read.
+	member string
 }
+
+// fileMembers are the members that files of the types of resource become.
+var fileMembers = map[any]string{"Template": "template", string(schemas.TypeKubernetes): "manifests"}
 
 // namedFiles lists those of a document, and of Templates that stand in it.
 func namedFiles(tree *schemas.Tree) []namedFile {
@@ -88,12 +93,13 @@ func namedFiles(tree *schemas.Tree) []namedFile {
 	visit = func(document any, path string) {
 		resources, _ := member(member(document, "spec"), "resources").([]any)
 		for n, resource := range resources {
-			if member(resource, "type") != "Template" {
+			becomes := fileMembers[member(resource, "type")]
+			if becomes == "" {
 				continue
 			}
 			properties, field := member(resource, "properties"), fmt.Sprintf("%sspec.resources[%d].properties", path, n)
 			if file, ok := member(properties, "file").(string); ok {
-				found = append(found, namedFile{file, field + ".file", tree.Place(field + ".file")})
+				found = append(found, namedFile{file, field + ".file", tree.Place(field + ".file"), becomes})
 			}
 			visit(member(properties, "template"), field+".template.")
 		}
@@ -129,6 +135,9 @@ func (s *source) read(named namedFile, around []string) (*includedFile, error) {
 	if err != nil {
 		return nil, s.fault(named, fmt.Sprintf("cannot be read: %s; the path starts at the directory of %s", err, s.name))
 	}
+	if named.member == "manifests" {
+		return &includedFile{source: &source{name: path, path: path, text: text}}, nil
+	}
 	inner, err := newSource(path, path, text, around...)
 	if err != nil {
 		return nil, err
@@ -150,11 +159,7 @@ var fileMember = regexp.MustCompile(`(?:^|[\s{,])(["']?file["']?[ \t]*:[ \t]*("(
 // replace puts a file in the place of its name: the last on the line that is not
 // replaced yet.
 func (s *source) replace(named namedFile, file *includedFile) error {
-	tree, err := schemas.ParseTree(file.text)
-	if err != nil {
-		return err
-	}
-	template, err := json.Marshal(tree.Value)
+	content, err := file.content()
 	if err != nil {
 		return err
 	}
@@ -170,13 +175,29 @@ func (s *source) replace(named namedFile, file *includedFile) error {
 		return s.fault(named, onOneLine)
 	}
 	m := matches[len(matches)-1]
-	lines[named.place.Line-1] = line[:m[2]] + `"template": ` + string(template) + line[m[2]+len(strings.TrimRight(line[m[2]:m[3]], " \t\r\n")):]
+	lines[named.place.Line-1] = line[:m[2]] + `"` + named.member + `": ` + content + line[m[2]+len(strings.TrimRight(line[m[2]:m[3]], " \t\r\n")):]
 	s.text, s.spliced.line, s.spliced.from = []byte(strings.Join(lines, "")), named.place.Line, m[2]
-	s.included[strings.TrimSuffix(named.field, "file")+"template"] = file
+	if file.tree != nil {
+		s.included[strings.TrimSuffix(named.field, "file")+named.member] = file
+	}
 	if len(s.text) > schemas.MaxDocumentBytes {
 		return s.fault(named, fmt.Sprintf("makes a document of %d bytes; at most %d are read", len(s.text), schemas.MaxDocumentBytes))
 	}
 	return nil
+}
+
+// content is a file as JSON: a Template as it is, manifests as one text.
+func (f *includedFile) content() (string, error) {
+	var value any = string(f.text)
+	if f.tree != nil {
+		tree, err := schemas.ParseTree(f.text)
+		if err != nil {
+			return "", err
+		}
+		value = tree.Value
+	}
+	text, err := json.Marshal(value)
+	return string(text), err
 }
 
 func (s *source) fault(named namedFile, reason string) error {

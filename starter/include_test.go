@@ -147,3 +147,25 @@ func TestAFaultInAFileNamesThatFile(t *testing.T) {
 		})
 	}
 }
+
+func TestManifestsOfKubernetesComeFromAFile(t *testing.T) {
+	const manifests = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\ndata: {greeting: \"a \\\"b\\\" ✔\"}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: extra}\n"
+	dir := directory(t, map[string]string{"users.yaml": `apiVersion: windlass/v1
+kind: Infrastructure
+metadata: {name: users}
+spec:
+  environment: staging
+  resources:
+    - name: extras
+      type: Kubernetes
+      properties:
+        file: extras.yaml
+`, "extras.yaml": manifests})
+	document, err := (&app{}).read(filepath.Join(dir, "users.yaml"), parameterFlags{})
+	require.NoError(t, err)
+	parsed, err := schemas.Parse(document.text, nil)
+	require.NoError(t, err)
+	k, err := schemas.Decode[schemas.Kubernetes](parsed.Spec.Resources[0])
+	require.NoError(t, err)
+	require.Equal(t, manifests, k.Manifests)
+}

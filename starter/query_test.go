@@ -29,6 +29,11 @@ func usersStatus() schemas.StatusAnswer {
 		Resources: []schemas.ResourceRecord{
 			resource("backend", schemas.ResourceReady), resource("users", schemas.ResourceReady, "users-db"), resource("users-db", schemas.ResourceReady, "backend"),
 		},
+		Objects: []schemas.ResourceObject{
+			{Resource: "users", Kind: "Deployment", Namespace: "staging-users-backend", Name: "users", Message: "Replicas: 2/3"},
+			{Resource: "users", Kind: "Service", Namespace: "staging-users-backend", Name: "users", Ready: true},
+			{Resource: "users-db", Kind: "PersistentVolumeClaim", Namespace: "staging-users-backend", Name: "users-db-data", Ready: true},
+		},
 		Replicas: []schemas.ReplicaStatus{
 			{
 				Resource: "users", Name: "staging-users-users-0", State: "Running", Health: "Healthy", StartedAt: since,

@@ -20,11 +20,12 @@ func newStatus(a *app) *cobra.Command {
 		Short: "Show an Infrastructure and its resources",
 		Long: `Shows what is recorded of an Infrastructure: its resources with state, age,
 revision and outputs, and its failures with their evidence. With --live the
-worker also asks the container engines for the replicas and what they use.`,
+worker also asks engines and clusters for the replicas and what they use, and
+clusters for the objects that each resource is made of.`,
 		Args:              argument("ENV/NAME"),
 		ValidArgsFunction: a.completeScope,
 	}
-	cmd.Flags().BoolVar(&live, "live", false, "also the replicas with health, CPU, memory and network; takes a second or more")
+	cmd.Flags().BoolVar(&live, "live", false, "also the objects of clusters, and the replicas with health, CPU, memory and network; takes a second or more")
 	cmd.RunE = a.run(func(ctx context.Context, args []string) error {
 		scope, err := parseScope(args[0])
 		if err != nil {
@@ -71,6 +72,7 @@ func statusLines(answer schemas.StatusAnswer, live bool, now time.Time) []line {
 	lines = append(lines, section(resourceTable(answer.Resources, now))...)
 	lines = append(lines, section(outputTable(answer.Resources))...)
 	if live {
+		lines = append(lines, section(objectTable(answer.Objects))...)
 		lines = append(lines, section(replicaTable(answer.Replicas, now))...)
 		lines = append(lines, unreachableLines(answer.Unreachable)...)
 	}
@@ -120,6 +122,28 @@ func outputTable(resources []schemas.ResourceRecord) table {
 		for _, name := range slices.Sorted(maps.Keys(r.Outputs)) {
 			t.row(cell(r.Resource+"."+name), cell(printable(r.Outputs[name])))
 		}
+	}
+	return t
+}
+
+// objectTable names each resource once, above all of its objects.
+func objectTable(objects []schemas.ResourceObject) table {
+	var t table
+	t.head("RESOURCE", "KIND", "NAMESPACE", "NAME", "STATE")
+	last := ""
+	for _, o := range objects {
+		resource, state := o.Resource, span{"✔ ready", green}
+		if resource == last {
+			resource = ""
+		}
+		last = o.Resource
+		switch {
+		case !o.Ready:
+			state = span{"○ " + printable(o.Message), yellow}
+		case o.Message != "":
+			state.text += ": " + printable(o.Message)
+		}
+		t.row(cell(resource), cell(o.Kind), cell(o.Namespace), cell(o.Name), state)
 	}
 	return t
 }

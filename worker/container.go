@@ -53,7 +53,7 @@ func (q *queries) measure(ctx context.Context, environment string, views []schem
 			held = append(held, view.Record.Provider)
 		}
 	}
-	replicas, unreachable := q.replicas(ctx, activities.ContainerTarget(environment, "", "").Scope, held)
+	replicas, _, unreachable := q.replicas(ctx, activities.ContainerTarget(environment, "", "").Scope, held)
 	for i, view := range views {
 		at := slices.IndexFunc(replicas, func(r schemas.ReplicaStatus) bool {
 			return view.Record.Environment == environment && r.Name == view.Record.Name

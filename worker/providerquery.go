@@ -108,18 +108,27 @@ func (q *queries) scopes(ctx context.Context, _ []byte) (any, error) {
 
 // replicas asks the providers that hold something of the scope for what runs, and
 // measures it. It returns those that do not answer too.
-func (q *queries) replicas(ctx context.Context, scope schemas.Scope, held []string) ([]schemas.ReplicaStatus, []schemas.ProviderStatus) {
+func (q *queries) replicas(ctx context.Context, scope schemas.Scope, held []string) ([]schemas.ReplicaStatus, []schemas.ResourceObject, []schemas.ProviderStatus) {
+	type seen struct {
+		replicas []schemas.ReplicaStatus
+		objects  []schemas.ResourceObject
+	}
 	given, unreachable := askProviders(ctx, q, func(name string) bool { return slices.Contains(held, name) }, livePatience,
-		func(ctx context.Context, provider activities.Provider) ([]schemas.ReplicaStatus, error) {
+		func(ctx context.Context, provider activities.Provider) (seen, error) {
 			observed, err := provider.Observe(ctx, scope)
 			if err != nil {
-				return nil, err
+				return seen{}, err
 			}
-			return measured(ctx, provider, observed)
+			var s seen
+			for _, o := range observed {
+				s.objects = append(s.objects, o.Objects...)
+			}
+			s.replicas, err = measured(ctx, provider, observed)
+			return s, err
 		})
-	all := []schemas.ReplicaStatus{}
+	all, objects := []schemas.ReplicaStatus{}, []schemas.ResourceObject(nil)
 	for _, a := range given {
-		all = append(all, a.Value...)
+		all, objects = append(all, a.Value.replicas...), append(objects, a.Value.objects...)
 	}
 	slices.SortFunc(all, func(a, b schemas.ReplicaStatus) int {
 		if a.Resource != b.Resource {
@@ -127,7 +136,8 @@ func (q *queries) replicas(ctx context.Context, scope schemas.Scope, held []stri
 		}
 		return strings.Compare(a.Name, b.Name)
 	})
-	return all, unreachable
+	slices.SortStableFunc(objects, func(a, b schemas.ResourceObject) int { return strings.Compare(a.Resource, b.Resource) })
+	return all, objects, unreachable
 }
 
 func measured(ctx context.Context, provider activities.Provider, observed []plan.Observed) ([]schemas.ReplicaStatus, error) {

@@ -177,7 +177,7 @@ func (q *queries) status(ctx context.Context, data []byte) (any, error) {
 		for i, r := range resources {
 			held[i] = r.Provider
 		}
-		answer.Replicas, answer.Unreachable = q.replicas(ctx, request.Scope, held)
+		answer.Replicas, answer.Objects, answer.Unreachable = q.replicas(ctx, request.Scope, held)
 	}
 	return answer, nil
 }

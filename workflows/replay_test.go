@@ -34,7 +34,7 @@ func TestOldHistoriesReplayOnNewCode(t *testing.T) {
 		require.True(t, found[scenario+"-infrastructure"], "%s is not recorded", scenario)
 		require.True(t, found[scenario+"-rev-1"], "%s is not recorded", scenario)
 	}
-	for _, other := range []string{"rolled-rev-2-web", "returned-rev-2-web", "contained"} {
+	for _, other := range []string{"rolled-rev-2-web", "returned-rev-2-web", "contained", "supervised-rev-2-web", "supervised-return-rev-2-web"} {
 		require.True(t, found[other], "%s is not recorded", other)
 	}
 }

@@ -76,8 +76,7 @@ func (p *Provider) declare(ctx context.Context, d plan.Desired, secrets activiti
 	return objects, nil
 }
 
-// place makes one object as it is declared. What somebody changed by hand is put back;
-// what another field manager declares is a conflict.
+// place makes one object as it is declared.
 func (p *Provider) place(ctx context.Context, d plan.Desired, o *unstructured.Unstructured, say activities.Progress) error {
 	found, err := p.find(ctx, cluster.ReferenceOf(o))
 	if err != nil {
@@ -97,21 +96,29 @@ func (p *Provider) place(ctx context.Context, d plan.Desired, o *unstructured.Un
 			return err
 		}
 	}
-	say(fmt.Sprintf("applying %s %s", o.GetKind(), o.GetName()))
-	_, err = p.client.Apply(ctx, o, cluster.ApplyOptions{})
-	if found != nil && activities.IsKind(err, activities.Conflict) && takenByHand(found) {
-		_, err = p.client.Apply(ctx, o, cluster.ApplyOptions{Force: true})
-	}
+	_, err = p.put(ctx, o, found, false, say)
 	if found != nil && unchangeable(err) {
 		if err := p.recreate(ctx, found, say); err != nil {
 			return err
 		}
-		_, err = p.client.Apply(ctx, o, cluster.ApplyOptions{})
+		_, err = p.put(ctx, o, nil, false, say)
+	}
+	return err
+}
+
+// put applies an object over what was found, which may be nothing. What somebody changed
+// by hand is put back; what another field manager declares is a conflict, unless it is
+// forced.
+func (p *Provider) put(ctx context.Context, o, found *unstructured.Unstructured, force bool, say activities.Progress) (*unstructured.Unstructured, error) {
+	say(fmt.Sprintf("applying %s %s", o.GetKind(), o.GetName()))
+	made, err := p.client.Apply(ctx, o, cluster.ApplyOptions{Force: force})
+	if found != nil && activities.IsKind(err, activities.Conflict) && takenByHand(found) {
+		made, err = p.client.Apply(ctx, o, cluster.ApplyOptions{Force: true})
 	}
 	if err == nil && found == nil {
 		p.logger.Info("made", "kind", o.GetKind(), "namespace", o.GetNamespace(), "name", o.GetName())
 	}
-	return err
+	return made, err
 }
 
 // find reads an object; nil is one that is not there.

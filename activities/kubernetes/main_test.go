@@ -22,13 +22,14 @@ import (
 )
 
 var (
-	shared clustertest.Shared
-	bound  sync.Once
-	// kubeconfig is that of the user to whom the role is bound.
-	kubeconfig string
+	shared = clustertest.Shared{Options: kubernetes.Options{
+		Users: []kubernetes.User{{Name: asOperator}},
+		CRDs:  []string{gatewayDefinition("Gateway", "gateways"), gatewayDefinition("HTTPRoute", "httproutes")},
+	}}
+	bound sync.Once
+	// kubeconfigs are those of the users to whom the roles are bound.
+	kubeconfigs = map[string]string{}
 )
-
-func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
 // world is a provider on the shared cluster, with an Infrastructure of its own.
 type world struct {
@@ -41,7 +42,13 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	p, err := New(Config{Name: "docker", Kubeconfig: worker(t), QPS: 500, Burst: 1000})
+	return newWorldWith(t, kubeconfigOf(t, asWorker))
+}
+
+// newWorldWith is a world whose provider has a kubeconfig.
+func newWorldWith(t *testing.T, kubeconfig string) *world {
+	t.Helper()
+	p, err := New(Config{Name: "docker", Kubeconfig: kubeconfig, QPS: 500, Burst: 1000})
 	require.NoError(t, err)
 	vault, err := activities.NewVault(make([]byte, activities.MasterKeySize), "")
 	require.NoError(t, err)
@@ -50,25 +57,45 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-// worker is the kubeconfig of a user that may do what the documented role allows, and
-// nothing else.
-func worker(t *testing.T) string {
+// The kubeconfigs with which tests work: of users that may do what the documented roles
+// allow, and nothing else, and of one who may do everything.
+const (
+	asWorker   = kubernetes.Windlass
+	asOperator = "operator"
+)
+
+// kubeconfigOf is the kubeconfig of a user, to whom the roles are bound.
+func kubeconfigOf(t *testing.T, user string) string {
 	t.Helper()
 	c := shared.Cluster(t)
 	bound.Do(func() {
-		role, err := os.ReadFile("../../docs/reference/kubernetes-role.yaml")
-		require.NoError(t, err)
-		const path = "/apis/rbac.authorization.k8s.io/v1/"
-		require.NoError(t, c.Request(t.Context(), http.MethodPost, path+"clusterroles", string(role), nil))
-		require.NoError(t, c.Request(t.Context(), http.MethodPost, path+"clusterrolebindings", map[string]any{
-			"metadata": map[string]any{"name": "windlass"},
-			"roleRef":  map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "windlass"},
-			"subjects": []any{map[string]any{"kind": "User", "name": kubernetes.Windlass}},
-		}, nil))
-		kubeconfig, err = c.KubeconfigFor(kubernetes.Windlass, c.Token(kubernetes.Windlass))
-		require.NoError(t, err)
+		bind(t, "kubernetes-role.yaml", "windlass", asWorker, asOperator)
+		bind(t, "kubernetes-objects-role.yaml", "windlass-objects", asOperator)
+		for _, u := range []string{asWorker, asOperator} {
+			path, err := c.KubeconfigFor(u, c.Token(u))
+			require.NoError(t, err)
+			kubeconfigs[u] = path
+		}
 	})
-	return kubeconfig
+	require.Contains(t, kubeconfigs, user)
+	return kubeconfigs[user]
+}
+
+// bind makes a role of the documentation, and binds it to users.
+func bind(t *testing.T, file, name string, users ...string) {
+	t.Helper()
+	role, err := os.ReadFile("../../docs/reference/" + file)
+	require.NoError(t, err)
+	const path = "/apis/rbac.authorization.k8s.io/v1/"
+	require.NoError(t, shared.Cluster(t).Request(t.Context(), http.MethodPost, path+"clusterroles", string(role), nil))
+	var subjects []any
+	for _, user := range users {
+		subjects = append(subjects, map[string]any{"kind": "User", "name": user})
+	}
+	require.NoError(t, shared.Cluster(t).Request(t.Context(), http.MethodPost, path+"clusterrolebindings", map[string]any{
+		"metadata": map[string]any{"name": name}, "subjects": subjects,
+		"roleRef": map[string]any{"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": name},
+	}, nil))
 }
 
 // document declares resources, each a line of YAML.
@@ -89,6 +116,14 @@ func (w *world) plan(ctx context.Context, document *schemas.Infrastructure) plan
 	desired, err := activities.Declare(document, w.revision, w.providers())
 	require.NoError(w, err)
 	return w.planOf(ctx, desired)
+}
+
+// observed is what the provider sees now.
+func (w *world) observed() []plan.Observed {
+	w.Helper()
+	observed, err := w.provider.Observe(w.Context(), w.scope)
+	require.NoError(w, err)
+	return observed
 }
 
 func (w *world) planOf(ctx context.Context, desired []plan.Desired) plan.Plan {
@@ -201,9 +236,7 @@ func (w *world) namespace(network string) string {
 // requireNothingLeft fails unless the cluster has nothing of the Infrastructure any more.
 func (w *world) requireNothingLeft() {
 	w.Helper()
-	observed, err := w.provider.Observe(w.Context(), w.scope)
-	require.NoError(w, err)
-	require.Empty(w, observed)
+	require.Empty(w, w.observed())
 	namespaces, err := w.provider.list(w.Context(), kindNamespace, "", manifest.ScopeLabels(w.scope))
 	require.NoError(w, err)
 	for _, n := range namespaces {

@@ -66,7 +66,7 @@ func unsaid(path string, wanted, there any) []string {
 }
 
 func TestObjectsOfFiveKindsAreCreatedReadUpdatedListedAndDeleted(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWith(t, kubeconfigOf(t, asOperator))
 	namespace := shared.Namespace(t)
 	for kind, c := range fiveKinds {
 		t.Run(kind, func(t *testing.T) {
@@ -140,7 +140,7 @@ func TestObjectsOfFiveKindsAreCreatedReadUpdatedListedAndDeleted(t *testing.T) {
 }
 
 func TestWhatIsAppliedByHandIsCreatedUpdatedOrUnchanged(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWith(t, kubeconfigOf(t, asOperator))
 	namespace := shared.Namespace(t)
 	apply := func(object string, change func(*schemas.ObjectWriteRequest)) (schemas.ObjectAnswer, error) {
 		request := schemas.ObjectWriteRequest{Object: json.RawMessage(object), Namespace: namespace}
@@ -185,7 +185,7 @@ func TestWhatIsAppliedByHandIsCreatedUpdatedOrUnchanged(t *testing.T) {
 }
 
 func TestWhatBelongsToAnInfrastructureIsChangedByForceOnly(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWith(t, kubeconfigOf(t, asOperator))
 	w.mustDeploy(w.document(`{name: settings, type: Kubernetes, properties: {object: {apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {a: "1"}}}}`))
 	p, ctx, namespace := w.provider, t.Context(), w.namespace("")
 	reference := schemas.ObjectReference{Kind: "cm", Namespace: namespace, Name: "settings"}
@@ -219,7 +219,7 @@ func TestWhatBelongsToAnInfrastructureIsChangedByForceOnly(t *testing.T) {
 }
 
 func TestObjectsAreListedInPages(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWith(t, kubeconfigOf(t, asOperator))
 	namespace := shared.Namespace(t)
 	for i := range 5 {
 		_, err := w.provider.CreateObject(t.Context(), schemas.ObjectWriteRequest{Namespace: namespace, Object: json.RawMessage(
@@ -249,7 +249,7 @@ func TestObjectsAreListedInPages(t *testing.T) {
 }
 
 func TestAKindIsKnownByEveryNameOfIt(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWith(t, kubeconfigOf(t, asOperator))
 	for word, want := range map[string]string{
 		"Deployment": "apps/v1, Kind=Deployment", "deployments": "apps/v1, Kind=Deployment", "deployment": "apps/v1, Kind=Deployment", "deploy": "apps/v1, Kind=Deployment",
 		"deployments.apps": "apps/v1, Kind=Deployment", "Deployment.v1.apps": "apps/v1, Kind=Deployment", "ns": "/v1, Kind=Namespace", "po": "/v1, Kind=Pod",
@@ -269,7 +269,7 @@ func TestAKindIsKnownByEveryNameOfIt(t *testing.T) {
 }
 
 func TestAnObjectOfAKindThatCameWithItIsApplied(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWith(t, shared.Cluster(t).Kubeconfig())
 	namespace := shared.Namespace(t)
 	const definition = `{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"dishes.kitchen.example"},
 		"spec":{"group":"kitchen.example","scope":"Namespaced","names":{"plural":"dishes","singular":"dish","kind":"Dish","shortNames":["di"]},
@@ -304,7 +304,7 @@ func TestAnObjectOfAKindThatCameWithItIsApplied(t *testing.T) {
 }
 
 func TestARefusalOfTheServerNamesItsCauses(t *testing.T) {
-	w := newWorld(t)
+	w := newWorldWith(t, kubeconfigOf(t, asOperator))
 	namespace := shared.Namespace(t)
 	p := w.provider
 	for name, c := range map[string]struct {

@@ -91,6 +91,7 @@ func (o *observation) object(found *unstructured.Unstructured) {
 	}
 	s := o.of(found.GetLabels())
 	s.objects = append(s.objects, found)
+	s.show(found)
 	s.hashes = append(s.hashes, found.GetAnnotations()[manifest.AnnotationSpec])
 	if retained(found) {
 		s.retained++
@@ -99,6 +100,19 @@ func (o *observation) object(found *unstructured.Unstructured) {
 		s.troubles = append(s.troubles, named(found)+" is being removed")
 	}
 	s.describe(found)
+}
+
+// show notes an object for people.
+func (s *sighting) show(o *unstructured.Unstructured) {
+	ready, message, _ := cluster.Status(o)
+	if o.GroupVersionKind() == kindClaim && !ready {
+		ready = true // it may be bound only when a pod asks for it; the message says so
+	} else if ready {
+		message = ""
+	}
+	s.observed.Objects = append(s.observed.Objects, schemas.ResourceObject{
+		Resource: s.observed.Resource, Kind: o.GetKind(), Namespace: o.GetNamespace(), Name: o.GetName(), Ready: ready, Message: message,
+	})
 }
 
 // describe takes over what the annotations of the newest object say.
@@ -206,6 +220,9 @@ func (s *sighting) finish() plan.Observed {
 	} else {
 		s.troubles = append(s.troubles, "there are objects of several versions")
 	}
+	slices.SortFunc(s.observed.Objects, func(a, b schemas.ResourceObject) int {
+		return strings.Compare(a.Kind+"\x00"+a.Namespace+"\x00"+a.Name, b.Kind+"\x00"+b.Namespace+"\x00"+b.Name)
+	})
 	s.observed.State, s.observed.Reason = plan.StateReady, strings.Join(s.troubles, "; ")
 	if len(s.troubles) > 0 {
 		s.observed.State = plan.StateDegraded

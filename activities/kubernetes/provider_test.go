@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -13,6 +14,10 @@ const (
 	group   = `{name: web-access, type: SecurityGroup, properties: {ingress: [{protocol: TCP, fromPort: 8080}], egress: [{protocol: TCP, fromPort: 5432, targets: [{resource: users-db}]}]}}`
 	subnet  = `{name: backend, type: Network, properties: {subnet: 10.40.0.0/24}}`
 )
+
+func scaling(fewest, most int) string {
+	return fmt.Sprintf(`{name: web, type: Compute, properties: {image: a/web:1, resources: {cpuRequest: 100m}, scaling: {minInstances: %d, maxInstances: %d, targetCPUUtilization: 0.5}}}`, fewest, most)
+}
 
 func TestEveryTypeOfResource(t *testing.T) {
 	tests := map[string]struct {
@@ -50,6 +55,16 @@ func TestEveryTypeOfResource(t *testing.T) {
 			object:  func(w *world) string { return "/apis/apps/v1/namespaces/" + w.namespace("") + "/deployments/web" },
 			change:  map[string]any{"spec": map[string]any{"replicas": 5}},
 			drift:   `spec.replicas of Deployment "web"`,
+		},
+		"a Compute that scales": {
+			first:   []string{scaling(2, 4)},
+			changed: []string{scaling(2, 6)},
+			want:    []string{`update web: changes scaling.maxInstances from 4 to 6`},
+			object: func(w *world) string {
+				return "/apis/autoscaling/v2/namespaces/" + w.namespace("") + "/horizontalpodautoscalers/web"
+			},
+			change: map[string]any{"spec": map[string]any{"maxReplicas": 100}},
+			drift:  "spec.maxReplicas of HorizontalPodAutoscaler",
 		},
 		"a job": {
 			first:   []string{`{name: migrate, type: Compute, properties: {image: a/migrate:1, endState: completed}}`},
@@ -109,6 +124,9 @@ func TestEveryTypeOfResource(t *testing.T) {
 			w.mustDeploy(first)
 			w.requireNothingToDo(first)
 
+			for _, o := range w.observed() {
+				require.NotEmpty(t, o.Objects, "status shows no object of %s", o.Resource)
+			}
 			require.Equal(t, test.want, moves(w.plan(t.Context(), changed)))
 			w.mustDeploy(changed)
 			w.requireNothingToDo(changed)

@@ -46,20 +46,25 @@ func (p *Provider) applyRaw(ctx context.Context, d plan.Desired, secrets activit
 		first = len(objects)
 	}
 	for _, o := range objects[:first] {
-		if err := p.placeRaw(ctx, d, k, o, say); err != nil {
+		made, err := p.placeRaw(ctx, d, k, o, say)
+		if err != nil {
 			return err
 		}
-		if err := p.awaitRaw(ctx, d, cluster.ReferenceOf(o), say); err != nil {
+		if err := p.awaitRaw(ctx, d, made, say); err != nil {
 			return err
 		}
 	}
 	if first > 0 {
 		p.client.Rediscover()
 	}
+	made := make([]*unstructured.Unstructured, len(objects))
 	group, groupContext := errgroup.WithContext(ctx)
 	group.SetLimit(rawParallelism)
-	for _, o := range objects[first:] {
-		group.Go(func() error { return p.placeRaw(groupContext, d, k, o, say) })
+	for i, o := range objects[first:] {
+		group.Go(func() (err error) {
+			made[first+i], err = p.placeRaw(groupContext, d, k, o, say)
+			return err
+		})
 	}
 	if err := group.Wait(); err != nil {
 		return err
@@ -67,8 +72,8 @@ func (p *Provider) applyRaw(ctx context.Context, d plan.Desired, secrets activit
 	if err := p.removeEntries(ctx, d.Target, left, say); err != nil {
 		return err
 	}
-	for _, r := range references[first:] {
-		if err := p.awaitRaw(ctx, d, r, say); err != nil {
+	for _, o := range made[first:] {
+		if err := p.awaitRaw(ctx, d, o, say); err != nil {
 			return err
 		}
 	}
@@ -107,42 +112,30 @@ func (p *Provider) rawObjects(ctx context.Context, d plan.Desired, secrets activ
 // comesFirst says that others cannot be made before an object is ready.
 func comesFirst(o *unstructured.Unstructured) bool { return schemas.ObjectRank(o.GetKind()) == 0 }
 
-// placeRaw applies one object.
-func (p *Provider) placeRaw(ctx context.Context, d plan.Desired, k schemas.Kubernetes, o *unstructured.Unstructured, say activities.Progress) error {
+// placeRaw applies one object, and returns it as it is then.
+func (p *Provider) placeRaw(ctx context.Context, d plan.Desired, k schemas.Kubernetes, o *unstructured.Unstructured, say activities.Progress) (*unstructured.Unstructured, error) {
 	found, err := p.find(ctx, cluster.ReferenceOf(o))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if found != nil && !p.owns(d.Target, found) && !(k.Force && found.GetLabels()[manifest.LabelResource] == "") {
-		return foreign(d.Resource, found)
+		return nil, foreign(d.Resource, found)
 	}
 	if found != nil && found.GetDeletionTimestamp() != nil {
 		if err := p.awaitGone(ctx, cluster.ReferenceOf(o), say); err != nil {
-			return err
+			return nil, err
 		}
 		found = nil
 	}
-	say(fmt.Sprintf("applying %s %s", o.GetKind(), o.GetName()))
-	_, err = p.client.Apply(ctx, o, cluster.ApplyOptions{Force: k.Force})
-	if found != nil && activities.IsKind(err, activities.Conflict) && takenByHand(found) {
-		_, err = p.client.Apply(ctx, o, cluster.ApplyOptions{Force: true})
-	}
-	if err == nil && found == nil {
-		p.logger.Info("made", "kind", o.GetKind(), "namespace", o.GetNamespace(), "name", o.GetName())
-	}
-	return err
+	return p.put(ctx, o, found, k.Force, say)
 }
 
 // awaitRaw waits until an object is ready, as its status says.
-func (p *Provider) awaitRaw(ctx context.Context, d plan.Desired, r cluster.Reference, say activities.Progress) error {
-	found, err := p.find(ctx, r)
-	if err != nil || found == nil {
-		return err
-	}
-	if ready, _, _ := cluster.Status(found); ready || r.GroupVersionKind == kindClaim {
+func (p *Provider) awaitRaw(ctx context.Context, d plan.Desired, o *unstructured.Unstructured, say activities.Progress) error {
+	if ready, _, _ := cluster.Status(o); ready || o.GroupVersionKind() == kindClaim {
 		return nil
 	}
-	return p.awaitReady(ctx, d, r, say)
+	return p.awaitReady(ctx, d, cluster.ReferenceOf(o), say)
 }
 
 // removeEntries removes objects of an inventory, the last that were made first.
@@ -217,6 +210,7 @@ func (p *Provider) observeRaw(ctx context.Context, scope schemas.Scope, found *o
 // observeObject notes one object of a resource of type Kubernetes.
 func (p *Provider) observeObject(ctx context.Context, s *sighting, o *unstructured.Unstructured) error {
 	s.hashes = append(s.hashes, o.GetAnnotations()[manifest.AnnotationSpec])
+	s.show(o)
 	want, err := manifest.AppliedForm(o)
 	if err != nil {
 		s.troubles = append(s.troubles, fmt.Sprintf("the annotations of %s were changed: %s", named(o), err))

@@ -30,6 +30,8 @@ var scenarios = map[string]scenario{
 	"rolled":            rolled,
 	"returned":          returned,
 	"contained":         contained,
+	"supervised":        supervised,
+	"supervised-return": supervisedReturn,
 }
 
 const base = `    - {name: backend, type: Network}
@@ -251,4 +253,32 @@ spec:
 	order(schemas.CommandContainerRemove)
 	c.await(schemas.StatusContainerRemoved, "")
 	return 0
+}
+
+// deployment in the cluster of the stage, whose pods take some time to get ready.
+func inCluster(image string) string {
+	return fmt.Sprintf("    - {name: web, type: Compute, provider: cluster, properties: {image: %q, replicas: 3, strategy: {maxSurge: 1}}}\n", image)
+}
+
+// supervised pauses the rollout of a Deployment and has it go on.
+func supervised(c *scene) int {
+	c.send(c.deployment(inCluster("fate.test/slow/500ms:1")))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	c.send(c.deployment(inCluster("fate.test/slow/500ms:2")))
+	c.await(schemas.StatusRolloutStarted, "web")
+	c.send(c.command(schemas.CommandRolloutPause, schemas.RolloutRequested{Scope: c.scope, Resource: "web"}))
+	c.await(schemas.StatusRolloutPaused, "web")
+	c.send(c.command(schemas.CommandRolloutResume, schemas.RolloutRequested{Scope: c.scope, Resource: "web"}))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	return 2
+}
+
+// supervisedReturn goes back since the new version crashes.
+func supervisedReturn(c *scene) int {
+	c.send(c.deployment(inCluster("fate.test/slow/100ms:1")))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	c.send(c.deployment(inCluster("fate.test/crash:2")))
+	c.await(schemas.StatusRolloutRolledBack, "web")
+	c.await(schemas.StatusDeploymentRolledBack, "")
+	return 2
 }

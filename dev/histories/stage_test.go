@@ -9,6 +9,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -22,6 +23,7 @@ import (
 	"go.temporal.io/sdk/log"
 
 	"windlass/dev/images"
+	"windlass/dev/kubernetes"
 	"windlass/dev/stack"
 	"windlass/events"
 	"windlass/schemas"
@@ -52,13 +54,24 @@ func newStage(t *testing.T) *stage {
 	key := filepath.Join(directory, "master.key")
 	require.NoError(t, os.WriteFile(key, bytes.Repeat([]byte("k"), 32), 0o600))
 
+	cluster, err := kubernetes.Start(t.Context(), kubernetes.Options{})
+	require.NoError(t, err)
+	t.Cleanup(cluster.Stop)
+	providers := filepath.Join(directory, "providers.yaml")
+	require.NoError(t, os.WriteFile(providers, fmt.Appendf(nil, `apiVersion: windlass/v1
+kind: Providers
+providers:
+  - {name: docker, kind: docker}
+  - {name: cluster, kind: kubernetes, kubernetes: {kubeconfig: %q}}
+`, cluster.Kubeconfig()), 0o600))
+
 	logger := slog.New(slog.DiscardHandler)
 	ctx, cancel := context.WithCancel(context.Background())
 	ready, ended := make(chan struct{}), make(chan error, 1)
 	go func() {
 		ended <- worker.Run(ctx, worker.Config{
 			NATSURL: servers.NATSURL(), TemporalAddress: servers.TemporalAddress(), Namespace: servers.Namespace(),
-			MasterKeyFile: key, Logger: logger, Ready: func() { close(ready) },
+			MasterKeyFile: key, ProvidersFile: providers, Logger: logger, Ready: func() { close(ready) },
 		})
 	}()
 	select {

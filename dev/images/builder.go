@@ -49,6 +49,37 @@ func Ensure(ctx context.Context, images ...Image) error {
 	return builder.Ensure(ctx, images...)
 }
 
+// Save sees to it that the engine has the images, as Ensure does, and writes them to one docker archive, for machinery that has no
+// registry either.
+func Save(ctx context.Context, path string, images ...Image) error {
+	if err := Ensure(ctx, images...); err != nil {
+		return err
+	}
+	engine, err := client.New(client.FromEnv)
+	if err != nil {
+		return fmt.Errorf("container engine: %w", err)
+	}
+	defer engine.Close()
+	var references []string
+	for _, image := range images {
+		references = append(references, image.Reference)
+	}
+	archive, err := engine.ImageSave(ctx, references)
+	if err != nil {
+		return fmt.Errorf("save images: %w", err)
+	}
+	defer archive.Close()
+	file, err := os.Create(path)
+	if err != nil {
+		return fmt.Errorf("save images: %w", err)
+	}
+	defer file.Close()
+	if _, err := io.Copy(file, archive); err != nil {
+		return fmt.Errorf("save images to %s: %w", path, err)
+	}
+	return file.Close()
+}
+
 // Ensure sees to it that the engine has the images, one after the other. Only one process at a time works on an image; the
 // others wait and then find it.
 func (b *Builder) Ensure(ctx context.Context, images ...Image) error {

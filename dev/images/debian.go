@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,11 +19,24 @@ type debian struct {
 	suite string
 	// include names packages on top of the minimal base.
 	include []string
-	// own maps users of the tree to the directories that are made for them, mode 0700.
-	own map[string][]string
+	// user is who the server runs as. The user and its group are given the number that they have in the official image, which
+	// Kubernetes goes by.
+	user   string
+	number int
+	// own are the directories that are made for the user, mode 0700.
+	own []string
 	// leaveOut lists the patterns of paths, as tar takes them, that do not go into the layer.
 	leaveOut []string
 }
+
+// renumbering gives a user, and the group of the same name, another number, and what was theirs with it.
+const renumbering = `
+	user=$(id -u "$0") group=$(id -g "$0")
+	groupmod --gid "$1" "$0"
+	usermod --uid "$1" "$0"
+	find / -xdev -user "$user" -exec chown -h "$1" '{}' +
+	find / -xdev -group "$group" -exec chgrp -h "$1" '{}' +
+`
 
 // hash identifies the layer that the tree gives on the architecture.
 func (d debian) hash(architecture string) string {
@@ -55,11 +69,12 @@ func (d debian) pack(ctx context.Context, architecture, work, target string, rep
 		d.suite, work, mirror); err != nil {
 		return err
 	}
-	for user, directories := range d.own {
-		arguments := append([]string{work, "install", "-d", "-o", user, "-g", user, "-m", "0700"}, directories...)
-		if err := d.run(ctx, report, "chroot", arguments...); err != nil {
-			return err
-		}
+	if err := d.run(ctx, report, "chroot", work, "sh", "-ec", renumbering, d.user, strconv.Itoa(d.number)); err != nil {
+		return err
+	}
+	arguments := append([]string{work, "install", "-d", "-o", d.user, "-g", d.user, "-m", "0700"}, d.own...)
+	if err := d.run(ctx, report, "chroot", arguments...); err != nil {
+		return err
 	}
 	report.step("packing the layer")
 	return d.archive(ctx, work, target, report)

@@ -14,6 +14,8 @@ const (
 	UsersNextReference = UsersRepository + ":1.1.0"
 	// FixtureReference is the container that fails on cue, see dev/fixture.
 	FixtureReference = "windlass.local/fixture:1"
+	// PauseReference is the container that holds the namespaces of a pod, see Pause.
+	PauseReference = "windlass.local/pause:1"
 	// PostgresReference is PostgreSQL 15 with the contract of the official image.
 	PostgresReference = "windlass.local/postgres:15"
 	// RedisReference is Redis 7 with the contract of the official image.
@@ -23,7 +25,7 @@ const (
 // InputsLabel is the label that carries the hash of all that went into an image, so that a change is noticed.
 const InputsLabel = "local.windlass.inputs"
 
-// Image is one image that this package can make. Get one from Users, Fixture, Postgres or Redis.
+// Image is one image that this package can make. Get one from Users, Fixture, Pause, Postgres or Redis.
 type Image struct {
 	// Reference is the name under which the engine knows the image.
 	Reference string
@@ -46,6 +48,13 @@ func Users(version string) Image {
 // Fixture is the container that fails on cue.
 func Fixture() Image {
 	return Image{Reference: FixtureReference, recipe: program{packagePath: "windlass/dev/fixture", name: "fixture"}}
+}
+
+// Pause is the container in each pod of a real Kubernetes node that does nothing for as long as the pod lives.
+func Pause() Image {
+	return Image{Reference: PauseReference, recipe: program{
+		packagePath: "windlass/dev/fixture", name: "fixture", arguments: []string{"sleep", "24h"},
+	}}
 }
 
 // Postgres is PostgreSQL 15: the official image where a registry can be reached, otherwise one that is assembled from Debian's

@@ -41,7 +41,9 @@ var postgres = server{
 var postgresTree = debian{
 	suite:   "bookworm",
 	include: []string{"postgresql"},
-	own:     map[string][]string{"postgres": {postgresData, postgresSockets}},
+	user:    "postgres",
+	number:  999,
+	own:     []string{postgresData, postgresSockets},
 	leaveOut: strings.Fields(`
 		./dev/* ./proc/* ./sys/* ./tmp/* ./var/tmp/* ./var/log/*
 		./var/cache/* ./var/lib/apt/lists/* ./var/lib/postgresql/15

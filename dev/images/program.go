@@ -23,6 +23,8 @@ type program struct {
 	packagePath string
 	// name is the file name of the binary in the root directory of the image.
 	name string
+	// arguments are those of the binary where a container has none.
+	arguments []string
 	// version becomes the variable main.version. Empty leaves it as the source has it.
 	version string
 }
@@ -38,6 +40,7 @@ func (p program) ensure(ctx context.Context, builder *Builder, reference string)
 	}
 	config := v1.Config{
 		Entrypoint:   []string{"/" + p.name},
+		Cmd:          p.arguments,
 		User:         nonRoot,
 		WorkingDir:   "/",
 		ExposedPorts: map[string]struct{}{"8080/tcp": {}},

@@ -31,7 +31,9 @@ var redis = server{
 var redisTree = debian{
 	suite:   "bookworm",
 	include: []string{"redis-server"},
-	own:     map[string][]string{"redis": {redisData}},
+	user:    "redis",
+	number:  999,
+	own:     []string{redisData},
 	leaveOut: strings.Fields(`
 		./dev/* ./proc/* ./sys/* ./tmp/* ./var/tmp/* ./var/log/*
 		./var/cache/* ./var/lib/apt/lists/* ./etc/redis

@@ -80,6 +80,5 @@ func TestAWorkerKilledDuringARolloutInAClusterLosesNothing(t *testing.T) {
 	}
 	w.audience.mutex.Unlock()
 	require.NotEmpty(t, last)
-	w.destroy(t, scope)
-	w.requireEnd(t, scope, revision+1, schemas.StatusDeploymentSucceeded)
+	w.harm(t, step{gate: "temporal"}, scope, revision+1, schemas.StatusDeploymentSucceeded, func() { w.destroy(t, scope) })
 }

@@ -30,13 +30,38 @@ type program struct {
 	packagePath string
 }
 
-var programs = []program{
-	{"etcd", "go.etcd.io/etcd/server/v3"},
-	{"kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"},
-	{"kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"},
-	{"kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"},
-	{"kwok", "sigs.k8s.io/kwok/cmd/kwok"},
+// toolset is a set of programs that are built together.
+type toolset struct {
+	// name is that of the toolset in the cache, title the one for people.
+	name, title string
+	// dir is the tools module, seen from the root of this one.
+	dir      string
+	programs []program
 }
+
+const kubernetesDir = "dev/kubernetes/tools"
+
+var (
+	controlPlane = toolset{"kubernetes", "Kubernetes " + Version, kubernetesDir, []program{
+		{"etcd", "go.etcd.io/etcd/server/v3"},
+		{"kube-apiserver", "k8s.io/kubernetes/cmd/kube-apiserver"},
+		{"kube-controller-manager", "k8s.io/kubernetes/cmd/kube-controller-manager"},
+		{"kube-scheduler", "k8s.io/kubernetes/cmd/kube-scheduler"},
+		{"kwok", "sigs.k8s.io/kwok/cmd/kwok"},
+	}}
+	nodeTools = toolset{"kubernetes-node", "the node of Kubernetes " + Version, kubernetesDir, []program{
+		{"kube-proxy", "k8s.io/kubernetes/cmd/kube-proxy"},
+		{"kubelet", "k8s.io/kubernetes/cmd/kubelet"},
+	}}
+	// containerTools are a module of their own, so that what they need does not move what Kubernetes needs.
+	containerTools = toolset{"kubernetes-containers", "containerd", "dev/kubernetes/node/tools", []program{
+		{"containerd", "github.com/containerd/containerd/v2/cmd/containerd"},
+		{"containerd-shim-runc-v2", "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2"},
+		{"ctr", "github.com/containerd/containerd/v2/cmd/ctr"},
+		{"host-local", "github.com/containernetworking/plugins/plugins/ipam/host-local"},
+		{"ptp", "github.com/containernetworking/plugins/plugins/main/ptp"},
+	}}
+)
 
 // buildFlags are part of the cache's key. Kubernetes takes its version from the linker; without it the server calls itself v0.0.0.
 var buildFlags = []string{
@@ -48,8 +73,6 @@ var buildFlags = []string{
 }
 
 const (
-	// toolsDir is the tools module, seen from the root of this one.
-	toolsDir = "dev/kubernetes/tools"
 	// reportPackages is how many compiled packages a line of progress stands for,
 	reportPackages = 100
 	// reportInterval how long at most until the next one.
@@ -61,11 +84,15 @@ const (
 // prints nothing. Only one process at a time builds; the others wait and then find the result. It runs the go command and so
 // must be called from within the windlass module.
 func Build(ctx context.Context, progress io.Writer) (dir string, err error) {
-	tools, err := toolsModule(ctx)
+	return controlPlane.ensure(ctx, progress)
+}
+
+func (s toolset) ensure(ctx context.Context, progress io.Writer) (dir string, err error) {
+	tools, err := s.module(ctx)
 	if err != nil {
 		return "", err
 	}
-	key, err := buildKey(ctx, tools)
+	key, err := s.key(ctx, tools)
 	if err != nil {
 		return "", err
 	}
@@ -73,12 +100,12 @@ func Build(ctx context.Context, progress io.Writer) (dir string, err error) {
 	if err != nil {
 		return "", err
 	}
-	dir = filepath.Join(cache, "kubernetes", key)
+	dir = filepath.Join(cache, s.name, key)
 	if exists(dir) {
 		return dir, nil
 	}
-	unlock, err := host.Lock(ctx, "kubernetes", func() {
-		fmt.Fprintf(progress, "Kubernetes %s is being built elsewhere, waiting for it\n", Version)
+	unlock, err := host.Lock(ctx, s.name, func() {
+		fmt.Fprintf(progress, "%s is being built elsewhere, waiting for it\n", s.title)
 	})
 	if err != nil {
 		return "", err
@@ -87,14 +114,14 @@ func Build(ctx context.Context, progress io.Writer) (dir string, err error) {
 	if exists(dir) {
 		return dir, nil
 	}
-	if err := build(ctx, tools, dir, progress); err != nil {
-		return "", fmt.Errorf("build Kubernetes %s: %w", Version, err)
+	if err := s.build(ctx, tools, dir, progress); err != nil {
+		return "", fmt.Errorf("build %s: %w", s.title, err)
 	}
 	return dir, nil
 }
 
 // build compiles into a directory beside the final one, so that what has the final name is complete.
-func build(ctx context.Context, tools, dir string, progress io.Writer) error {
+func (s toolset) build(ctx context.Context, tools, dir string, progress io.Writer) error {
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return err
 	}
@@ -108,12 +135,12 @@ func build(ctx context.Context, tools, dir string, progress io.Writer) error {
 	}
 	defer os.RemoveAll(unfinished)
 
-	fmt.Fprintf(progress, "building Kubernetes %s for the tests; the first time takes some minutes\n", Version)
+	fmt.Fprintf(progress, "building %s for the tests; the first time takes some minutes\n", s.title)
 	started := time.Now()
-	if err := compile(ctx, tools, unfinished, progress); err != nil {
+	if err := s.compile(ctx, tools, unfinished, progress); err != nil {
 		return err
 	}
-	for _, p := range programs {
+	for _, p := range s.programs {
 		if err := os.Rename(filepath.Join(unfinished, binaryName(p.packagePath)), filepath.Join(unfinished, p.name)); err != nil {
 			return err
 		}
@@ -121,15 +148,15 @@ func build(ctx context.Context, tools, dir string, progress io.Writer) error {
 	if err := os.Rename(unfinished, dir); err != nil {
 		return err
 	}
-	fmt.Fprintf(progress, "built Kubernetes %s in %s\n", Version, time.Since(started).Round(time.Second))
+	fmt.Fprintf(progress, "built %s in %s\n", s.title, time.Since(started).Round(time.Second))
 	return nil
 }
 
 // compile builds all programs with one go command, which compiles what they share once. It gives way to other work on the
 // machine where it can.
-func compile(ctx context.Context, tools, dir string, progress io.Writer) error {
+func (s toolset) compile(ctx context.Context, tools, dir string, progress io.Writer) error {
 	arguments := append([]string{"go", "build", "-v", "-o", dir}, buildFlags...)
-	for _, p := range programs {
+	for _, p := range s.programs {
 		arguments = append(arguments, p.packagePath)
 	}
 	if nice, err := exec.LookPath("nice"); err == nil {
@@ -195,30 +222,30 @@ func follow(output io.Reader, progress io.Writer) (other string) {
 	}
 }
 
-// toolsModule is the directory of the tools module in the checkout that the working directory is in.
-func toolsModule(ctx context.Context) (string, error) {
+// module is the directory of the tools module in the checkout that the working directory is in.
+func (s toolset) module(ctx context.Context) (string, error) {
 	file, err := goOutput(ctx, "env", "GOMOD")
 	if err != nil {
 		return "", err
 	}
-	dir := filepath.Join(filepath.Dir(file), toolsDir)
+	dir := filepath.Join(filepath.Dir(file), s.dir)
 	if !exists(filepath.Join(dir, "go.mod")) {
-		return "", fmt.Errorf("build Kubernetes: the working directory is not in a checkout of windlass: run it from there")
+		return "", fmt.Errorf("build %s: the working directory is not in a checkout of windlass: run it from there", s.title)
 	}
 	return dir, nil
 }
 
-// buildKey names what comes out of a build: the same key, the same programs.
-func buildKey(ctx context.Context, tools string) (string, error) {
+// key names what comes out of a build: the same key, the same programs.
+func (s toolset) key(ctx context.Context, tools string) (string, error) {
 	compiler, err := goOutput(ctx, "env", "GOVERSION", "GOOS", "GOARCH")
 	if err != nil {
 		return "", err
 	}
-	inputs := []string{compiler, fmt.Sprint(programs), strings.Join(buildFlags, " ")}
+	inputs := []string{compiler, fmt.Sprint(s.programs), strings.Join(buildFlags, " ")}
 	for _, name := range []string{"go.mod", "go.sum"} {
 		content, err := os.ReadFile(filepath.Join(tools, name))
 		if err != nil {
-			return "", fmt.Errorf("build Kubernetes: %w", err)
+			return "", fmt.Errorf("build %s: %w", s.title, err)
 		}
 		inputs = append(inputs, string(content))
 	}

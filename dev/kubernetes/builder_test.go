@@ -13,7 +13,7 @@ import (
 func TestBuildOnceIsEnough(t *testing.T) {
 	first, err := Build(t.Context(), os.Stderr)
 	require.NoError(t, err)
-	for _, p := range programs {
+	for _, p := range controlPlane.programs {
 		require.FileExists(t, filepath.Join(first, p.name))
 	}
 	var progress bytes.Buffer
@@ -31,13 +31,17 @@ func TestBuildSaysWhatTheCompilerSaid(t *testing.T) {
 	require.Equal(t, "  100 packages compiled after 0s\n  200 packages compiled after 0s\n", progress.String())
 }
 
-func TestTheToolsModuleHasTheVersionThatTheProgramsSay(t *testing.T) {
-	content, err := os.ReadFile("tools/go.mod")
-	require.NoError(t, err)
-	require.Contains(t, string(content), "k8s.io/kubernetes v"+Version+" ")
-	require.NotContains(t, string(content), "./staging")
-	for _, p := range programs {
-		require.Contains(t, string(content), "\t"+p.packagePath+"\n", "the tool directive that keeps the sums of %s", p.name)
+func TestTheToolsModulesHaveTheVersionsThatTheProgramsSay(t *testing.T) {
+	for _, s := range []toolset{controlPlane, nodeTools, containerTools} {
+		content, err := os.ReadFile(filepath.Join("../..", s.dir, "go.mod"))
+		require.NoError(t, err)
+		require.NotContains(t, string(content), "./staging")
+		if s.dir == kubernetesDir {
+			require.Contains(t, string(content), "k8s.io/kubernetes v"+Version+" ")
+		}
+		for _, p := range s.programs {
+			require.Contains(t, string(content), "\t"+p.packagePath+"\n", "the tool directive that keeps the sums of %s", p.name)
+		}
 	}
 }
 

@@ -41,13 +41,13 @@ func newAuthority() (*authority, error) {
 	return &authority{certificate: certificate, key: key}, nil
 }
 
-// serving issues the certificate of the servers on loopback.
+// serving issues the certificate of the servers on loopback, and of the kubelet of a Machine.
 func (a *authority) serving() (certificate, key []byte, err error) {
 	return a.issue(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: "kube-apiserver"},
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 		DNSNames:    []string{"localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"},
-		IPAddresses: []net.IP{net.ParseIP(loopback), net.ParseIP(firstServiceIP)},
+		IPAddresses: []net.IP{net.ParseIP(loopback), net.ParseIP(firstServiceIP), net.ParseIP(machineAddress)},
 	})
 }
 

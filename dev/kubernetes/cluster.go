@@ -13,7 +13,7 @@ import (
 
 const (
 	loopback = "127.0.0.1"
-	// serviceRange holds the ClusterIPs. Nothing routes them: there is no kube-proxy.
+	// serviceRange holds the ClusterIPs. Only a Machine routes them.
 	serviceRange = "10.96.0.0/16"
 	// firstServiceIP is the ClusterIP of the server itself.
 	firstServiceIP = "10.96.0.1"
@@ -32,6 +32,8 @@ type Options struct {
 	Dir string
 	// Nodes is the number of fake nodes, named node-1 and so on; 0 is 3 of them and a negative number none.
 	Nodes int
+	// Machine, where set, is a real node beside the fake ones.
+	Machine *Machine
 	// Users are known to the server besides Administrator, Windlass and Stranger.
 	Users []User
 	// ServerFlags are added to those of kube-apiserver, such as "--max-requests-inflight=5".
@@ -47,8 +49,9 @@ type Options struct {
 
 // Cluster is a running Kubernetes control plane with fake nodes. It is safe for concurrent use. Whoever started it calls Stop.
 type Cluster struct {
-	options   Options
-	programs  string
+	options Options
+	// programs are the directories of the programs.
+	programs  []string
 	dir       string
 	nursery   *nursery
 	janitor   *janitor
@@ -58,6 +61,7 @@ type Cluster struct {
 	administrator string
 	api           *client
 	kubelet       *kubelet
+	resolver      *resolver
 	ports         struct{ server, etcd, peer *port }
 
 	// mu guards the processes.
@@ -79,9 +83,17 @@ func Start(ctx context.Context, options Options) (cluster *Cluster, err error) {
 	if options.Log == nil {
 		options.Log = os.Stderr
 	}
-	programs, err := Build(ctx, options.Log)
+	dir, err := Build(ctx, options.Log)
 	if err != nil {
 		return nil, err
+	}
+	programs := []string{dir}
+	if options.Machine != nil {
+		dirs, err := buildMachine(ctx, options.Log)
+		if err != nil {
+			return nil, err
+		}
+		programs = append(programs, dirs...)
 	}
 	c := &Cluster{options: options, programs: programs, nursery: newNursery()}
 	if err := c.start(ctx); err != nil {
@@ -92,6 +104,11 @@ func Start(ctx context.Context, options Options) (cluster *Cluster, err error) {
 }
 
 func (c *Cluster) start(ctx context.Context) error {
+	if c.options.Machine != nil {
+		if err := furnish(); err != nil {
+			return fmt.Errorf("furnish the machine: %w", err)
+		}
+	}
 	if err := c.prepare(); err != nil {
 		return err
 	}
@@ -115,6 +132,11 @@ func (c *Cluster) start(ctx context.Context) error {
 	}
 	if err := await(ctx, "the cluster is", c.others, c.usable); err != nil {
 		return err
+	}
+	if c.options.Machine != nil {
+		if err := c.startMachine(ctx, *c.options.Machine); err != nil {
+			return err
+		}
 	}
 	for _, p := range c.others {
 		p.report(c.options.Log)
@@ -326,6 +348,7 @@ func (c *Cluster) Stop() {
 	}
 	c.nursery.close()
 	c.kubelet.close()
+	c.resolver.close()
 	for _, p := range []*port{c.ports.server, c.ports.etcd, c.ports.peer} {
 		p.release()
 	}

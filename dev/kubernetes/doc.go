@@ -1,6 +1,7 @@
 // Package kubernetes runs a real Kubernetes control plane for tests: etcd, kube-apiserver, kube-controller-manager and
 // kube-scheduler, built from their Go modules, with the fake nodes of KWOK in place of machines. The real controllers do real
-// rollouts, over hundreds of pods, and no container ever runs. It needs neither root nor a container engine.
+// rollouts, over hundreds of pods, and no container ever runs. It needs neither root nor a container engine. A
+// Machine is the exception: a real node, for the one test that wants to see containers run.
 //
 // # Fate
 //
@@ -25,6 +26,13 @@
 //
 // A PersistentVolumeClaim of the StorageClass "standard", which is the default, gets a volume, which grows with it and goes with
 // it. A Service of type LoadBalancer gets the address ExternalIP. Nothing routes to any address of the cluster.
+//
+// # Machine
+//
+// A cluster with a Machine runs containerd, a kubelet and kube-proxy too. Pods there reach each other, the ClusterIPs, and Services
+// by their names; the volumes that they claim are on its disk. NetworkPolicies are kept by nobody. All of it, and the test that uses
+// it, is in an Enclosure: namespaces of its own, which leave the machine outside as it was. That needs root and a Linux that
+// permits it; Obstacle says where it does not.
 //
 // # Trouble
 //

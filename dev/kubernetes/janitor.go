@@ -7,16 +7,26 @@ import (
 	"syscall"
 )
 
-// janitor is a process that outlives this one by a moment and removes a directory then. It holds the reading end of a pipe
+// janitor is a process that outlives this one by a moment and cleans up then. It holds the reading end of a pipe
 // whose writing end only we have: the pipe ends with us, however we end.
 type janitor struct {
 	command *exec.Cmd
 	pipe    *os.File
 }
 
-// The programs of the cluster may still write while they are being ended, so removing may need more than one try.
-const cleaning = `cat; for try in 1 2 3 4 5 6 7 8 9 10; do rm -rf "$0" 2>/dev/null && exit; sleep 0.1; done`
+// The programs of the cluster may still run and write while they are being ended, so removing may need more than one try. A
+// control group goes by the removal of its directories, which cannot be emptied, from the innermost on.
+const cleaning = `
+	cat
+	groups() { find ` + controlGroups + ` -depth -type d '(' -name "${0##*/}" -o -path "*/${0##*/}/*" ')'; }
+	for try in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		groups | xargs -r rmdir 2>/dev/null
+		rm -rf "$0" 2>/dev/null && [ -z "$(groups)" ] && exit
+		sleep 0.1
+	done
+`
 
+// hireJanitor has a directory removed after this process, and the control group of the same name where there is one.
 func hireJanitor(dir string) (*janitor, error) {
 	reader, writer, err := os.Pipe()
 	if err != nil {

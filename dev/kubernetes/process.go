@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"syscall"
 
@@ -54,8 +56,18 @@ type process struct {
 	asked atomic.Bool
 }
 
-// launch starts a program of the cluster in its run directory, where it also finds its home and its temporary files. What it
-// prints is appended to <name>.log there.
+// program is the path of a program.
+func (c *Cluster) program(name string) string {
+	for _, dir := range c.programs {
+		if path := filepath.Join(dir, name); exists(path) {
+			return path
+		}
+	}
+	return name
+}
+
+// launch starts a program of the cluster in its run directory, where it also finds its home and its temporary files, with
+// the cluster's programs before all others. What it prints is appended to <name>.log there.
 func (c *Cluster) launch(name string, arguments ...string) (*process, error) {
 	p := &process{name: name, log: filepath.Join(c.dir, name+".log"), ended: make(chan struct{})}
 	log, err := os.OpenFile(p.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
@@ -63,9 +75,9 @@ func (c *Cluster) launch(name string, arguments ...string) (*process, error) {
 		return nil, err
 	}
 	defer log.Close()
-	p.command = exec.Command(filepath.Join(c.programs, name), arguments...)
+	p.command = exec.Command(c.program(name), arguments...)
 	p.command.Dir = c.dir
-	p.command.Env = []string{"HOME=" + c.dir, "TMPDIR=" + c.dir, "PATH=" + os.Getenv("PATH")}
+	p.command.Env = []string{"HOME=" + c.dir, "TMPDIR=" + c.dir, "PATH=" + strings.Join(append(slices.Clone(c.programs), os.Getenv("PATH")), string(os.PathListSeparator))}
 	p.command.Stdout, p.command.Stderr = log, log
 	if err := c.nursery.start(p.command); err != nil {
 		return nil, fmt.Errorf("start %s: %w", name, err)

@@ -28,7 +28,9 @@ func begun(strategy schemas.Strategy) *State {
 
 func after(seconds int) time.Time { return begin.Add(time.Duration(seconds) * time.Second) }
 
-func complete() Exchange { return Exchange{Declared: 4, Updated: 4, Ready: 4, Available: 4, Complete: true} }
+func complete() Exchange {
+	return Exchange{Declared: 4, Updated: 4, Ready: 4, Available: 4, Complete: true}
+}
 
 func TestARolloutSucceedsWhenTheNewVersionIsAllThatThereIs(t *testing.T) {
 	s := begun(schemas.Strategy{})

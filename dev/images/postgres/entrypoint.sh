@@ -33,9 +33,10 @@ if [[ -n ${POSTGRES_PASSWORD_FILE:-} ]]; then
 	unset POSTGRES_PASSWORD_FILE
 fi
 
+# Both may lie on something that is mounted over the image's own directories.
+mkdir -p "$PGDATA" /run/postgresql
+chmod 0700 "$PGDATA"
 if [[ $(id -u) == 0 ]]; then
-	mkdir -p "$PGDATA" /run/postgresql
-	chmod 0700 "$PGDATA"
 	# A mounted volume may belong to root, or to the user number of another image.
 	find "$PGDATA" /run/postgresql ! -user postgres -exec chown postgres:postgres '{}' +
 	exec setpriv --reuid=postgres --regid=postgres --init-groups "$0" "$@"
