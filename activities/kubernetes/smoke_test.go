@@ -88,7 +88,7 @@ func useTheUsersService(t *testing.T, dir string) {
 	t.Cleanup(func() { w.tellWhatHappened(dir) })
 	w.scope.Infrastructure = "users"
 	var err error
-	w.provider, err = New(Config{Name: "cluster", Kubeconfig: worker(t), PostgresImage: "windlass.local/postgres:{version}"})
+	w.provider, err = New(Config{Name: "cluster", Kubeconfig: kubeconfigOf(t, asWorker), PostgresImage: "windlass.local/postgres:{version}"})
 	require.NoError(t, err)
 	example, err := os.ReadFile("../../examples/users.yaml")
 	require.NoError(t, err)
