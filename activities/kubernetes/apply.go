@@ -30,16 +30,27 @@ func (p *Provider) Apply(ctx context.Context, desired plan.Desired, secrets acti
 		return nil, err
 	}
 	if desired.Type == schemas.TypeKubernetes {
-		return outputs, p.applyRaw(ctx, desired, secrets, say)
+		err = p.applyRaw(ctx, desired, secrets, say)
+	} else {
+		err = p.applyOwn(ctx, desired, secrets, say)
 	}
+	if err != nil {
+		p.abandonHome(ctx, desired.Scope, err)
+		return nil, err
+	}
+	return outputs, nil
+}
+
+// applyOwn applies a resource whose objects Windlass chooses.
+func (p *Provider) applyOwn(ctx context.Context, desired plan.Desired, secrets activities.Secrets, say activities.Progress) error {
 	objects, err := p.declare(ctx, desired, secrets, say, func(*unstructured.Unstructured) {})
 	if err != nil {
-		return nil, err
+		return err
 	}
 	if err := p.await(ctx, desired, objects, say); err != nil {
-		return nil, err
+		return err
 	}
-	return outputs, p.prune(ctx, desired.Target, objects, say)
+	return p.prune(ctx, desired.Target, objects, say)
 }
 
 // declare applies every object of a resource and returns them, without waiting for what

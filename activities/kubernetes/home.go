@@ -78,6 +78,23 @@ func (p *Provider) releaseHome(ctx context.Context, scope schemas.Scope) error {
 	}
 }
 
+// abandonTimeout bounds what is done after a failure, for a caller who may be gone.
+const abandonTimeout = 10 * time.Second
+
+// abandonHome removes the home namespace when a resource failed before anything of it was
+// made there: nothing that can be seen is left of it then, so that nobody would ever ask
+// for its removal. Where a retry may mend the failure the namespace is needed again.
+func (p *Provider) abandonHome(ctx context.Context, scope schemas.Scope, failure error) {
+	if activities.IsKind(failure, activities.Unavailable) || activities.IsKind(failure, activities.Throttled) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), abandonTimeout)
+	defer cancel()
+	if err := p.releaseHome(ctx, scope); err != nil {
+		p.logger.Warn("could not see whether the namespace is empty", "namespace", manifest.HomeNamespace(scope), "error", err)
+	}
+}
+
 // isEmpty says whether a namespace holds nothing of a kind but what every namespace has.
 func (p *Provider) isEmpty(ctx context.Context, kind schemaKind, namespace string) (bool, error) {
 	empty := true

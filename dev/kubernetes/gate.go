@@ -41,7 +41,7 @@ type Gate struct {
 type Trouble struct {
 	// Method and Path select requests: Path is a part of path and query. Empty is any.
 	Method, Path string
-	// Writes selects only requests that change something: POST, PUT, PATCH and DELETE.
+	// Writes selects only requests that change something: POST, PUT, PATCH and DELETE, and no dry runs.
 	Writes bool
 	// Skip is how many of the selected requests come before it, and Times how many it befalls then; 0 is one, and a negative
 	// number all.
@@ -235,6 +235,7 @@ func (g *Gate) befall(r *http.Request) (befalls *trouble) {
 
 func (t Trouble) selects(r *http.Request) bool {
 	writes := r.Method == http.MethodPost || r.Method == http.MethodPut || r.Method == http.MethodPatch || r.Method == http.MethodDelete
+	writes = writes && !r.URL.Query().Has("dryRun")
 	return (t.Method == "" || t.Method == r.Method) && strings.Contains(r.RequestURI, t.Path) && (writes || !t.Writes)
 }
 

@@ -126,6 +126,7 @@ func TestTroubleBefallsTheRequestsThatItSelects(t *testing.T) {
 
 	t.Run("before the server sees them", func(t *testing.T) {
 		count := v.gate.Make(kubernetes.Trouble{Writes: true, Skip: 1, Code: http.StatusInternalServerError})
+		require.Equal(t, http.StatusCreated, v.code(http.MethodPost, maps+"?dryRun=All", `{"metadata": {"name": "first"}}`))
 		require.Equal(t, http.StatusCreated, post("first"))
 		require.True(t, there("first"))
 		require.Equal(t, http.StatusInternalServerError, post("second"))
