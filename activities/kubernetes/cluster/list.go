@@ -213,7 +213,7 @@ func (f *following) list(ctx context.Context) error {
 			f.tell(Event{Object: o, Deleted: true})
 		}
 	}
-	f.version = version
+	f.version, f.worked = version, time.Now()
 	f.tell(Event{})
 	return f.err
 }
