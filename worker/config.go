@@ -39,6 +39,8 @@ type Config struct {
 	// ProxyBinary is the windlass-proxy that LoadBalancers run; the default is the file
 	// of that name beside this program.
 	ProxyBinary string
+	// Providers are there beside those that are configured, by name; may be nil.
+	Providers activities.Providers
 	// Approvals are the environments in which somebody has to approve every plan
 	// before it runs, whatever documents say.
 	Approvals []string

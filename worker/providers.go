@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -35,6 +36,7 @@ func openFleet(c Config) (*fleet, error) {
 		return nil, err
 	}
 	f := &fleet{providers: activities.Providers{}, kinds: map[string]schemas.ProviderKind{}}
+	maps.Copy(f.providers, c.Providers)
 	for _, d := range declared {
 		provider, err := makers[d.Kind](c, d)
 		if err != nil {
@@ -72,8 +74,8 @@ func declaredProviders(c Config) ([]schemas.Provider, error) {
 // close gives up the connections of the providers. What runs there goes on.
 func (f *fleet) close() error {
 	var errs []error
-	for _, provider := range f.providers {
-		if closer, ok := provider.(io.Closer); ok {
+	for name := range f.kinds { // those that were given are closed by whoever gave them
+		if closer, ok := f.providers[name].(io.Closer); ok {
 			errs = append(errs, closer.Close())
 		}
 	}
