@@ -51,7 +51,9 @@ func behindGate(t *testing.T) (*Client, *kubernetes.Gate) {
 func parsed(t *testing.T, namespace, text string) *unstructured.Unstructured {
 	t.Helper()
 	o := &unstructured.Unstructured{}
-	require.NoError(t, yaml.Unmarshal([]byte(text), &o.Object), text)
+	content, err := yaml.YAMLToJSON([]byte(text))
+	require.NoError(t, err, text)
+	require.NoError(t, o.UnmarshalJSON(content), text) // numbers are as the server's
 	o.SetNamespace(namespace)
 	return o
 }
