@@ -53,3 +53,14 @@ func TestAServerThatThrottlesIsAskedLater(t *testing.T) {
 	w.destroy(t.Context())
 	w.requireNothingLeft()
 }
+
+// An object that cannot be seen would keep everything else from being observed.
+func TestManifestsOfAKindThatMayNotBeSeenLeaveNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const copies = `{name: copies, type: Kubernetes, properties: {manifests: "{apiVersion: v1, kind: ConfigMap, metadata: {name: one}}\n---\n{apiVersion: v1, kind: ReplicationController, metadata: {name: two}, spec: {}}"}}`
+	_, err := w.attempt(t.Context(), w.declare(w.document(copies)))
+	require.True(t, activities.IsKind(err, activities.Forbidden), "%v", err)
+	require.ErrorContains(t, err, "replicationcontrollers")
+	w.requireNothingLeft()
+}
