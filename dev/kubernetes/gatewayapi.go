@@ -13,9 +13,8 @@ import (
 // gatewayKinds are the kinds of the Gateway API that a way in for HTTP needs.
 var gatewayKinds = []string{"gatewayclasses", "gateways", "httproutes"}
 
-// GatewayAPI reads the CustomResourceDefinitions of the Gateway API, of its standard channel, for Options.CRDs. They come with its
-// Go module. No controller looks at the objects.
-func GatewayAPI(ctx context.Context) ([]string, error) {
+// gatewayAPI reads the CustomResourceDefinitions of the Gateway API, of its standard channel. They come with its Go module.
+func gatewayAPI(ctx context.Context) ([]string, error) {
 	module, err := goOutput(ctx, "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/gateway-api")
 	if err != nil {
 		return nil, err

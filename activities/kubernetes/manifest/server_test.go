@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"sync"
 	"testing"
 	"time"
 
@@ -25,11 +24,7 @@ import (
 	"windlass/plan"
 )
 
-var (
-	shared clustertest.Shared
-	// define gives the cluster the Gateway API before it starts.
-	define sync.Once
-)
+var shared = clustertest.Shared{Options: kubernetes.Options{GatewayAPI: true}}
 
 func TestMain(m *testing.M) { os.Exit(shared.Run(m)) }
 
@@ -43,11 +38,6 @@ type server struct {
 
 func newServer(t *testing.T) *server {
 	t.Helper()
-	define.Do(func() {
-		definitions, err := kubernetes.GatewayAPI(t.Context())
-		require.NoError(t, err)
-		shared.Options.CRDs = definitions
-	})
 	s := &server{T: t, cluster: shared.Cluster(t)}
 	config, err := clientcmd.BuildConfigFromFlags("", s.cluster.Kubeconfig())
 	require.NoError(t, err)
