@@ -32,6 +32,10 @@ type PlacingProvider interface {
 // of what uses a resource; "" stands for using it from no network.
 const PropertyNetworks = "usedInNetworks"
 
+// PropertyBalancers is the member of the properties that names, in order, the
+// LoadBalancers among the peers of a SecurityGroup. Its rules name them without their type.
+const PropertyBalancers = "balancersAmongPeers"
+
 // placed adds to the properties of a resource where it is used, and to its dependencies
 // the Networks that have to be there first.
 func (d *declaration) placed(r *schemas.Resource, properties json.RawMessage, dependencies []string) (json.RawMessage, []string, error) {
@@ -62,9 +66,42 @@ func (d *declaration) placed(r *schemas.Resource, properties json.RawMessage, de
 		return nil, nil, fmt.Errorf("properties of %q: %w", r.Name, err)
 	}
 	object[PropertyNetworks] = slices.Sorted(maps.Keys(networks))
+	balancers, err := d.balancersAmongPeers(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(balancers) > 0 {
+		object[PropertyBalancers] = balancers
+	}
 	slices.Sort(dependencies)
 	text, err := json.Marshal(object)
 	return text, slices.Compact(dependencies), err
+}
+
+// balancersAmongPeers are the LoadBalancers that the rules of a SecurityGroup name.
+func (d *declaration) balancersAmongPeers(r *schemas.Resource) ([]string, error) {
+	if r.Type != schemas.TypeSecurityGroup {
+		return nil, nil
+	}
+	group, err := schemas.Decode[schemas.SecurityGroup](*r)
+	if err != nil {
+		return nil, err
+	}
+	var peers []schemas.Peer
+	for _, rule := range group.Ingress {
+		peers = append(peers, rule.Sources...)
+	}
+	for _, rule := range group.Egress {
+		peers = append(peers, rule.Targets...)
+	}
+	var names []string
+	for _, p := range peers {
+		if peer := d.byName[p.Resource]; peer != nil && peer.Type == schemas.TypeLoadBalancer {
+			names = append(names, p.Resource)
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // network resolves the network that a user of r joins, and notes the Network that it

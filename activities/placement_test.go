@@ -85,3 +85,24 @@ func TestAPlanOfPlacedResourcesHasTheirNetworksFirst(t *testing.T) {
 	require.Less(t, slices.Index(order, "front"), slices.Index(order, "data"))
 	require.Less(t, slices.Index(order, "back"), slices.Index(order, "data"))
 }
+
+func TestAGroupKnowsWhichOfItsPeersAreLoadBalancers(t *testing.T) {
+	all, err := placedIn(t, `
+  - {name: back, type: Network, properties: {subnet: 10.40.0.0/24}}
+  - {name: web, type: Compute, properties: {image: a, networks: ["${back.name}"], ports: [{containerPort: 80}]}}
+  - {name: edge, type: LoadBalancer, properties: {target: "${web.name}", listen: [{port: 80}]}}
+  - {name: door, type: LoadBalancer, properties: {target: "${web.name}", listen: [{port: 81}]}}
+  - name: asking
+    type: SecurityGroup
+    properties:
+      ingress: [{protocol: TCP, sources: [{resource: web}, {resource: edge}, {resource: edge}, {cidr: 10.0.0.0/8}]}]
+      egress: [{protocol: TCP, targets: [{group: silent}, {resource: door}]}]
+  - {name: silent, type: SecurityGroup, properties: {ingress: [{protocol: TCP, sources: [{resource: web}]}]}}
+`, placing{newFake()})
+	require.NoError(t, err)
+	var properties map[string]any
+	require.NoError(t, json.Unmarshal(all["asking"].Properties, &properties))
+	require.Equal(t, []any{"door", "edge"}, properties[PropertyBalancers])
+	require.Empty(t, all["asking"].DependsOn, "a peer makes no dependency")
+	require.NotContains(t, string(all["silent"].Properties), PropertyBalancers)
+}

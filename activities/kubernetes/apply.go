@@ -95,6 +95,8 @@ func (p *Provider) place(ctx context.Context, d plan.Desired, o *unstructured.Un
 		if err := p.requireNamespace(ctx, d.Scope, o.GetNamespace(), say); err != nil {
 			return err
 		}
+	} else if err := p.stopAutoscaler(ctx, d.Target, o, found, say); err != nil {
+		return err
 	}
 	_, err = p.put(ctx, o, found, false, say)
 	if found != nil && unchangeable(err) {
@@ -111,6 +113,11 @@ func (p *Provider) place(ctx context.Context, d plan.Desired, o *unstructured.Un
 // forced.
 func (p *Provider) put(ctx context.Context, o, found *unstructured.Unstructured, force bool, say activities.Progress) (*unstructured.Unstructured, error) {
 	say(fmt.Sprintf("applying %s %s", o.GetKind(), o.GetName()))
+	if found != nil {
+		if err := p.keepReplicas(ctx, o, found); err != nil {
+			return nil, err
+		}
+	}
 	made, err := p.client.Apply(ctx, o, cluster.ApplyOptions{Force: force})
 	if found != nil && activities.IsKind(err, activities.Conflict) && takenByHand(found) {
 		made, err = p.client.Apply(ctx, o, cluster.ApplyOptions{Force: true})

@@ -9,26 +9,6 @@ import (
 	"windlass/activities/kubernetes/cluster"
 )
 
-// gatewayDefinition is a kind of the Gateway API without its rules, which no controller
-// of the test's cluster looks at.
-func gatewayDefinition(kind, plural string) string {
-	return fmt.Sprintf(`apiVersion: apiextensions.k8s.io/v1
-kind: CustomResourceDefinition
-metadata:
-  name: %[2]s.gateway.networking.k8s.io
-  annotations: {api-approved.kubernetes.io: "unapproved, a part of the standard for tests"}
-spec:
-  group: gateway.networking.k8s.io
-  scope: Namespaced
-  names: {kind: %[1]s, plural: %[2]s}
-  versions:
-    - name: v1
-      served: true
-      storage: true
-      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
-`, kind, plural)
-}
-
 func TestABalancerGetsRoutesWhereTheClusterHasGateways(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {

@@ -23,8 +23,8 @@ import (
 
 var (
 	shared = clustertest.Shared{Options: kubernetes.Options{
-		Users: []kubernetes.User{{Name: asOperator}},
-		CRDs:  []string{gatewayDefinition("Gateway", "gateways"), gatewayDefinition("HTTPRoute", "httproutes")},
+		Users:      []kubernetes.User{{Name: asOperator}},
+		GatewayAPI: true,
 	}}
 	bound sync.Once
 	// kubeconfigs are those of the users to whom the roles are bound.

@@ -56,7 +56,8 @@ func refused(err error) bool {
 // an update, as people do, and none declares its fields as Windlass does.
 func takenByHand(o *unstructured.Unstructured) bool {
 	for _, entry := range o.GetManagedFields() {
-		if entry.Manager != cluster.FieldManager && entry.Operation == metav1.ManagedFieldsOperationApply {
+		ours := entry.Manager == cluster.FieldManager || entry.Manager == replicaKeeper
+		if !ours && entry.Operation == metav1.ManagedFieldsOperationApply {
 			return false
 		}
 	}

@@ -113,7 +113,10 @@ func (p *Provider) PlacedByUse(kind schemas.ResourceType) bool {
 
 // Outputs implements activities.Provider.
 func (p *Provider) Outputs(declared plan.Desired) (schemas.Outputs, error) {
-	if err := manifest.Check(declared, p.options); err != nil {
+	// Whether the cluster serves the Gateway API, only asking it would tell.
+	options := p.options
+	options.GatewayAPI = true
+	if err := manifest.Check(declared, options); err != nil {
 		return nil, err
 	}
 	return manifest.Outputs(declared)

@@ -33,7 +33,7 @@ func TestEveryTypeOfResource(t *testing.T) {
 			changed: []string{`{name: backend, type: Network, properties: {internal: true}}`},
 			want:    []string{`update backend: adds internal as true`},
 			object: func(w *world) string {
-				return "/apis/networking.k8s.io/v1/namespaces/" + w.namespace("backend") + "/networkpolicies/isolation"
+				return "/apis/networking.k8s.io/v1/namespaces/" + w.namespace("backend") + "/networkpolicies/backend"
 			},
 			change: map[string]any{"spec": map[string]any{"ingress": nil}},
 			drift:  "spec.ingress of NetworkPolicy",

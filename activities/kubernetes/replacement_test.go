@@ -64,7 +64,7 @@ func TestWhatIsRetainedOutlivesItsResourceAndItsNetwork(t *testing.T) {
 	w := newWorld(t)
 	retained := w.document(network, `{name: cache, type: Database, properties: {engine: redis, version: "7", retention: retain, networks: ["${backend.name}"]}}`)
 	w.mustDeploy(retained)
-	claim := cluster.Reference{GroupVersionKind: kindClaim, Namespace: w.namespace("backend"), Name: "cache-data"}
+	claim := cluster.Reference{GroupVersionKind: kindClaim, Namespace: w.namespace("backend"), Name: "cache"}
 	before, err := w.provider.find(t.Context(), claim)
 	require.NoError(t, err)
 	w.destroy(t.Context())

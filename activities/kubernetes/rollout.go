@@ -94,7 +94,7 @@ func (p *Provider) FinishRollout(ctx context.Context, declared plan.Desired, pro
 	if err != nil {
 		return nil, err
 	}
-	objects, err := manifest.Objects(declared, options, unrevealed{})
+	objects, err := manifest.Objects(declared, options, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,9 @@ type Options struct {
 	ServerFlags []string
 	// CRDs are CustomResourceDefinitions in YAML, one each, that are there from the start.
 	CRDs []string
+	// GatewayAPI adds the kinds of the Gateway API's standard channel that a way in for HTTP needs: GatewayClass, Gateway and
+	// HTTPRoute. No controller looks at their objects.
+	GatewayAPI bool
 	// Stages are stages for KWOK in YAML that are added to those that the package comment describes, such as for the status of
 	// a kind of CRDs. A kind that is defined later can have none.
 	Stages []string

@@ -29,6 +29,8 @@ var shared = clustertest.Shared{Options: kubernetes.Options{
 	Users:  []kubernetes.User{{Name: "boss", Groups: []string{"system:masters"}}},
 	CRDs:   []string{widgetDefinition},
 	Stages: []string{widgetStage},
+
+	GatewayAPI: true,
 }}
 
 const (
@@ -447,6 +449,19 @@ func TestAnObjectOfACustomKindHasItsStages(t *testing.T) {
 		"metadata": map[string]any{"name": "test"},
 	}, nil)
 	eventually(t, widgets+"/test", func(w widget) bool { return w.Status.Phase == "Turning" })
+}
+
+func TestTheKindsOfTheGatewayAPIAreKnown(t *testing.T) {
+	namespace := shared.Namespace(t)
+	path := "/apis/gateway.networking.k8s.io/v1/namespaces/" + namespace + "/gateways"
+	gateway := func(protocol string) map[string]any {
+		return map[string]any{
+			"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "metadata": map[string]any{"name": "edge"},
+			"spec": map[string]any{"gatewayClassName": "any", "listeners": []any{map[string]any{"name": "web", "port": 80, "protocol": protocol}}},
+		}
+	}
+	require.ErrorContains(t, shared.Cluster(t).Request(t.Context(), http.MethodPost, path, gateway("no protocol"), nil), "spec.listeners[0].protocol")
+	require.NoError(t, shared.Cluster(t).Request(t.Context(), http.MethodPost, path, gateway("HTTP"), nil))
 }
 
 func TestALoadBalancerGetsAnAddress(t *testing.T) {

@@ -3,15 +3,24 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // defineKinds comes before KWOK, which ends when it finds a stage for a kind that it cannot read about.
 func (c *Cluster) defineKinds(ctx context.Context) error {
 	const path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-	if len(c.options.CRDs) == 0 {
+	documents := c.options.CRDs
+	if c.options.GatewayAPI {
+		gateways, err := gatewayAPI(ctx)
+		if err != nil {
+			return err
+		}
+		documents = slices.Concat(documents, gateways)
+	}
+	if len(documents) == 0 {
 		return nil
 	}
-	for _, document := range c.options.CRDs {
+	for _, document := range documents {
 		if err := c.api.create(ctx, path, document); err != nil {
 			return err
 		}

@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"fmt"
+	"path"
 	"slices"
 	"strconv"
 
@@ -10,6 +11,13 @@ import (
 	"windlass/plan"
 	"windlass/schemas"
 )
+
+// revisionHistory is how many earlier versions the controllers keep. Windlass goes back by
+// applying an earlier document, so that they are there for people only.
+const revisionHistory = 3
+
+// setName is the name of the resource's StatefulSet.
+func (t *translation) setName() string { return shortened(t.Resource, setNameLength) }
 
 // compute is a Deployment, a StatefulSet where two replicas of one place cannot be there
 // at once, or a Job, with what belongs to it.
@@ -37,11 +45,10 @@ func (t *translation) compute(c schemas.Compute) error {
 		}})
 		return nil
 	case !c.Overlaps():
-		t.add("apps/v1", "StatefulSet", namespace, name, fields{"spec": fields{
-			"replicas": *c.Replicas, "serviceName": ServiceName(t.Resource), "podManagementPolicy": "Parallel",
-			"minReadySeconds": t.RolloutStrategy().MinReadySeconds,
-			"selector":        fields{"matchLabels": t.selector()}, "template": template,
-		}})
+		t.add("apps/v1", "StatefulSet", namespace, t.setName(), fields{"spec": t.held(fields{
+			"replicas": *c.Replicas, "serviceName": ServiceName(t.Resource), "podManagementPolicy": "Parallel", "revisionHistoryLimit": revisionHistory,
+			"selector": fields{"matchLabels": t.selector()}, "template": template,
+		})})
 	default:
 		t.add("apps/v1", "Deployment", namespace, name, fields{"spec": t.deployment(c, template)})
 	}
@@ -78,14 +85,22 @@ func (t *translation) deployment(c schemas.Compute, template fields) fields {
 		}
 		strategy["rollingUpdate"] = fields{"maxSurge": *s.MaxSurge, "maxUnavailable": unavailable}
 	}
-	spec := fields{
+	spec := t.held(fields{
 		"selector": fields{"matchLabels": t.selector()}, "template": template, "strategy": strategy,
-		"minReadySeconds":         s.MinReadySeconds,
 		"progressDeadlineSeconds": max(s.ProgressDeadlineSeconds, s.MinReadySeconds+1),
-		"revisionHistoryLimit":    3,
-	}
+		"revisionHistoryLimit":    revisionHistory,
+	})
 	if c.Scaling == nil {
 		spec["replicas"] = *c.Replicas
+	}
+	return spec
+}
+
+// held adds how long a new pod has to stay ready. The server stores no 0, which would
+// look like a difference.
+func (t *translation) held(spec fields) fields {
+	if hold := t.RolloutStrategy().MinReadySeconds; hold > 0 {
+		spec["minReadySeconds"] = hold
 	}
 	return spec
 }
@@ -146,8 +161,9 @@ func (t *translation) computeTemplate(namespace string, c schemas.Compute) (fiel
 		return nil, err
 	}
 	p := pod{grace: *c.StopGracePeriod, groups: c.SecurityGroups, restart: "Always", user: user, credentials: c.RegistryCredentials}
+	p.linger = len(c.Ports) > 0 && p.grace > 0
 	if c.EndState == schemas.EndStateCompleted {
-		p.restart = "Never"
+		p.restart, p.linger = "Never", false
 	}
 	var mounts []mount
 	for i, v := range c.Volumes {
@@ -157,19 +173,19 @@ func (t *translation) computeTemplate(namespace string, c schemas.Compute) (fiel
 	}
 	if c.ReadOnlyRootFilesystem == nil || *c.ReadOnlyRootFilesystem {
 		p.writable = []mount{}
-		if !slices.ContainsFunc(c.Volumes, func(v schemas.VolumeMount) bool { return v.MountPath == "/tmp" }) {
+		if !slices.ContainsFunc(c.Volumes, func(v schemas.VolumeMount) bool { return path.Clean(v.MountPath) == "/tmp" }) {
 			p.volumes = append(p.volumes, scratch("tmp"))
 			p.writable = append(p.writable, mount{name: "tmp", path: "/tmp"})
 		}
 	}
 	main := container{
-		name: "main", image: c.Image, pull: c.PullPolicy, entrypoint: c.Command, args: c.Args, workingDir: c.WorkingDir,
+		name: "main", image: c.Image, field: "properties.image", pull: c.PullPolicy, entrypoint: c.Command, args: c.Args, workingDir: c.WorkingDir,
 		environment: c.Environment, ports: c.Ports, mounts: mounts, resources: c.Resources, health: c.Health,
 	}
 	p.containers = []container{main}
-	for _, s := range c.InitSteps {
+	for i, s := range c.InitSteps {
 		step := container{
-			name: ObjectName("step-" + s.Name), image: s.Image, pull: c.PullPolicy, entrypoint: s.Command, args: s.Args,
+			name: ObjectName("step-" + s.Name), image: s.Image, field: fmt.Sprintf("properties.initSteps[%d].image", i), pull: c.PullPolicy, entrypoint: s.Command, args: s.Args,
 			environment: s.Environment, mounts: mounts, resources: c.Resources,
 		}
 		if step.image == "" {

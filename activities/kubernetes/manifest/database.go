@@ -51,7 +51,7 @@ func (t *translation) database(d schemas.Database) error {
 	if err != nil {
 		return err
 	}
-	claim := ObjectName(t.Resource + "-data")
+	claim := ObjectName(t.Resource)
 	t.claim(namespace, claim, schemas.Storage{Retention: d.Retention}, map[string]string{})
 	environment := engine.Environment(engine.Account(t.Resource, d))
 	c := container{name: "server", image: engine.Image(d.Version), pull: d.PullPolicy, entrypoint: engine.Entrypoint(), environment: environment, resources: d.Resources}
@@ -80,8 +80,8 @@ func (t *translation) database(d schemas.Database) error {
 		return err
 	}
 	t.service(namespace, []schemas.Port{{ContainerPort: engine.Port(), Protocol: "TCP"}})
-	t.add("apps/v1", "StatefulSet", namespace, ObjectName(t.Resource), fields{"spec": fields{
-		"replicas": 1, "serviceName": ServiceName(t.Resource),
+	t.add("apps/v1", "StatefulSet", namespace, t.setName(), fields{"spec": fields{
+		"replicas": 1, "serviceName": ServiceName(t.Resource), "revisionHistoryLimit": revisionHistory,
 		"selector": fields{"matchLabels": t.selector()}, "template": template,
 	}})
 	return nil

@@ -2,11 +2,13 @@ package manifest
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -87,7 +89,7 @@ func Labels(d plan.Desired) map[string]string {
 	labels["app.kubernetes.io/name"] = d.Resource
 	labels["app.kubernetes.io/part-of"] = d.Infrastructure
 	for key, value := range d.Tags {
-		key = labelTag + strings.ReplaceAll(key, "/", "_")
+		key = labelTag + key
 		if len(validation.IsQualifiedName(key)) == 0 && len(validation.IsValidLabelValue(value)) == 0 {
 			labels[key] = value
 		}
@@ -161,24 +163,39 @@ func DesiredOf(o *unstructured.Unstructured) (plan.Desired, error) {
 	return d, nil
 }
 
-// nameLength is how long the names of namespaces and Services may be (RFC 1035).
-const nameLength = 63
+const (
+	// nameLength is how long the names of namespaces and Services may be (RFC 1035).
+	nameLength = 63
+	// setNameLength is how long the name of a StatefulSet may be: its pods carry it in a
+	// label, with a hash of up to ten characters behind it.
+	// https://github.com/kubernetes/kubernetes/issues/64023
+	setNameLength = nameLength - 11
+	// hashLength is how much of its hash stands for what a name does not say.
+	hashLength = 8
+)
 
 // ObjectName shortens a name to what every kind of object accepts. What is cut off is
 // stood for by the beginning of its hash.
-func ObjectName(name string) string {
-	if len(name) <= nameLength {
+func ObjectName(name string) string { return shortened(name, nameLength) }
+
+func shortened(name string, length int) string {
+	if len(name) <= length {
 		return name
 	}
-	sum := sha256.Sum256([]byte(name))
-	const hash = 8
-	return strings.TrimRight(name[:nameLength-hash-1], "-") + "-" + hex.EncodeToString(sum[:])[:hash]
+	return hashed(name, name, length)
 }
 
-// ServiceName is the name of a resource's Service, which has to begin with a letter.
+// hashed is the beginning of a name with that of the hash of a text behind it.
+func hashed(name, text string, length int) string {
+	sum := sha256.Sum256([]byte(text))
+	return strings.TrimRight(name[:min(len(name), length-hashLength-1)], "-") + "-" + hex.EncodeToString(sum[:])[:hashLength]
+}
+
+// ServiceName is the name of a resource's Service, which has to begin with a letter. The
+// hash keeps one that does not apart from a resource that has the letter in its name.
 func ServiceName(resource string) string {
 	if resource != "" && resource[0] >= '0' && resource[0] <= '9' {
-		return ObjectName("n" + resource)
+		return hashed("n"+resource, resource, nameLength)
 	}
 	return ObjectName(resource)
 }
@@ -202,35 +219,56 @@ func Namespace(d plan.Desired) string {
 	return HomeNamespace(d.Scope)
 }
 
-// namespace is Namespace, and refuses more than one network.
+// namespace is Namespace, and refuses what no pod can be in.
 func (t *translation) namespace() (string, error) {
+	const field = "properties.networks"
 	if len(t.Declaration().Networks()) > 1 {
-		return "", t.invalid("properties.networks", "a pod is in one namespace, so that it can be on one network only", "name one network, and have the others reach it through a LoadBalancer")
+		return "", t.invalid(field, "a pod is in one namespace, so that it can be on one network only", "name one network, and have the others reach it through a LoadBalancer")
 	}
-	return Namespace(t.Desired), nil
+	name := Namespace(t.Desired)
+	if reasons := validation.IsDNS1123Label(name); len(reasons) > 0 {
+		return "", t.invalid(field, fmt.Sprintf("%q is no name of a namespace: %s", name, strings.Join(reasons, "; ")), "refer to a Network, or name a namespace that exists")
+	}
+	return name, nil
+}
+
+// ours says whether a namespace is made by Windlass for this Infrastructure, as far as
+// the resource needs to know: a Network that it is on is one of its dependencies. Others
+// were there before, and have neither the labels nor the isolation of a Network.
+func (t *translation) ours(namespace string) bool {
+	return namespace == HomeNamespace(t.Scope) || t.isNetwork(namespace)
+}
+
+func (t *translation) isNetwork(namespace string) bool {
+	return slices.ContainsFunc(t.DependsOn, func(dependency string) bool {
+		return namespace == NetworkNamespace(plan.Target{Scope: t.Scope, Resource: dependency})
+	})
 }
 
 // usedIn are the namespaces of what uses a resource; the home namespace if nothing does.
 func (t *translation) usedIn() ([]string, error) {
-	var declared map[string]json.RawMessage
-	var networks []string
-	if err := json.Unmarshal(t.Properties, &declared); err != nil {
-		return nil, t.invalid("properties", err.Error(), "")
-	}
-	if text := declared[activities.PropertyNetworks]; text != nil {
-		if err := json.Unmarshal(text, &networks); err != nil {
-			return nil, t.invalid("properties", err.Error(), "")
-		}
-	}
+	networks, err := t.told(activities.PropertyNetworks)
 	if len(networks) == 0 {
 		networks = []string{""}
 	}
 	for i, name := range networks {
-		if name == "" {
-			networks[i] = HomeNamespace(t.Scope)
-		}
+		networks[i] = cmp.Or(name, HomeNamespace(t.Scope))
 	}
-	return networks, nil
+	return networks, err
+}
+
+// told is a list among the properties that is not the document's.
+func (t *translation) told(member string) ([]string, error) {
+	var properties map[string]json.RawMessage
+	var list []string
+	err := json.Unmarshal(t.Properties, &properties)
+	if text := properties[member]; err == nil && text != nil {
+		err = json.Unmarshal(text, &list)
+	}
+	if err != nil {
+		return nil, t.invalid("properties", err.Error(), "")
+	}
+	return list, nil
 }
 
 // merged is a copy of labels with others over them.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 
+	apivalidation "k8s.io/apimachinery/pkg/api/validation"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"windlass/activities"
@@ -41,13 +42,18 @@ type translation struct {
 
 // Objects are the objects of a declared resource, in the order in which they are applied.
 // A type of the API is named by strings alone, so that server-side apply owns what is
-// said here and nothing that a Go type would add. The error is a *Fault of kind Invalid.
+// said here and nothing that a Go type would add. Without secrets, placeholders stand for
+// themselves: such objects are there to be compared, and never to be applied. The error
+// is a *Fault of kind Invalid, or whatever the secrets return.
 func Objects(d plan.Desired, o Options, secrets activities.Secrets) ([]*unstructured.Unstructured, error) {
 	t := &translation{Desired: d, options: o, secrets: secrets}
+	if err := t.concealed(); err != nil {
+		return nil, err
+	}
 	if err := t.translate(); err != nil {
 		return nil, err
 	}
-	return t.objects, nil
+	return t.objects, t.fits()
 }
 
 func (t *translation) translate() error {
@@ -80,21 +86,30 @@ func with[T schemas.Network | schemas.Storage | schemas.Compute | schemas.Databa
 // Check refuses what the kind of provider cannot do, with the field.
 func Check(d plan.Desired, o Options) error {
 	if d.Type == schemas.TypeKubernetes {
-		_, _, err := Raw(d, unrevealed{})
+		_, _, err := Raw(d, nil)
 		return err
 	}
-	_, err := Objects(d, o, unrevealed{})
+	_, err := Objects(d, o, nil)
 	return err
 }
 
-// unrevealed stands for secrets where they are not needed.
-type unrevealed struct{}
+// reveal replaces the placeholders of secrets, where there is somebody to do it.
+func (t *translation) reveal(text string) (string, error) {
+	if t.secrets == nil {
+		return text, nil
+	}
+	return t.secrets.Reveal(text)
+}
 
-// Reveal implements activities.Secrets.
-func (unrevealed) Reveal(text string) (string, error) { return text, nil }
-
-// Redact implements activities.Secrets.
-func (unrevealed) Redact(text string) string { return text }
+// fits refuses a declaration that is too long for the annotations of its objects.
+func (t *translation) fits() error {
+	for _, o := range t.objects {
+		if err := apivalidation.ValidateAnnotationsSize(o.GetAnnotations()); err != nil {
+			return t.invalid("properties", fmt.Sprintf("the declaration is too long to be kept with the objects, which have room for %d bytes", apivalidation.TotalAnnotationSizeLimitB), "have the containers read long texts from a volume or from the image")
+		}
+	}
+	return nil
+}
 
 func (t *translation) invalid(field, message, hint string) error {
 	return &activities.Fault{Kind: activities.Invalid, Resource: t.Resource, Field: field, Message: message, Hint: hint}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"strings"
 
+	"k8s.io/apimachinery/pkg/util/validation"
+
 	"windlass/plan"
 	"windlass/schemas"
 	"windlass/schemas/quantity"
@@ -75,7 +77,7 @@ func (t *translation) network(n schemas.Network) error {
 		spec["policyTypes"] = []any{"Ingress", "Egress"}
 		spec["egress"] = []any{fields{"to": same}, nameService()}
 	}
-	t.add("networking.k8s.io/v1", "NetworkPolicy", name, "isolation", fields{"spec": spec})
+	t.add("networking.k8s.io/v1", "NetworkPolicy", name, ObjectName(t.Resource), fields{"spec": spec})
 	return nil
 }
 
@@ -90,17 +92,19 @@ func nameService() fields {
 	}
 }
 
-// declaredLabels refuses labels of the document that are Windlass's own.
+// declaredLabels refuses labels of the document that are Windlass's own or that no object
+// can have.
 func (t *translation) declaredLabels(labels map[string]string) (map[string]string, error) {
-	for key := range labels {
+	const field = "properties.labels"
+	for _, key := range sortedKeys(labels) {
 		if strings.Contains(key, LabelPrefix) {
-			return nil, t.invalid("properties.labels", fmt.Sprintf("label %q: keys with %q are reserved", key, LabelPrefix), "use another key")
+			return nil, t.invalid(field, fmt.Sprintf("label %q: keys with %q are reserved", key, LabelPrefix), "use another key")
+		}
+		if reasons := append(validation.IsQualifiedName(key), validation.IsValidLabelValue(labels[key])...); len(reasons) > 0 {
+			return nil, t.invalid(field, fmt.Sprintf("label %q with value %q: %s", key, labels[key], strings.Join(reasons, "; ")), "")
 		}
 	}
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	return labels, nil
+	return nonNil(labels), nil
 }
 
 func (t *translation) claimNamespace() (string, error) {
@@ -152,7 +156,7 @@ func (t *translation) storage(s schemas.Storage) error {
 func (t *translation) claim(namespace, name string, s schemas.Storage, labels map[string]string) {
 	spec := fields{
 		"accessModes": []any{"ReadWriteOnce"},
-		"resources":   fields{"requests": fields{"storage": string(StorageSize(s))}},
+		"resources":   fields{"requests": fields{"storage": amount(string(StorageSize(s)), wholeBytes)}},
 	}
 	if s.Driver != "" {
 		spec["storageClassName"] = s.Driver

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/resource"
+
 	"windlass/schemas"
 	"windlass/schemas/quantity"
 )
@@ -16,11 +18,13 @@ import (
 type pod struct {
 	init, containers []container
 	grace            quantity.Duration
-	groups           []string
-	restart          string
-	user             *userGroup
-	credentials      *schemas.RegistryCredentials
-	volumes          []any
+	// linger has the pods serve on for a while after they were told to end.
+	linger      bool
+	groups      []string
+	restart     string
+	user        *userGroup
+	credentials *schemas.RegistryCredentials
+	volumes     []any
 	// writable are the places that every container may write to beside its volumes; nil
 	// leaves the root file system writable.
 	writable []mount
@@ -28,7 +32,9 @@ type pod struct {
 
 type container struct {
 	name, image string
-	pull        schemas.PullPolicy
+	// field is the path of the property that names the image; empty where none does.
+	field string
+	pull  schemas.PullPolicy
 	// entrypoint and args have no variables of the cluster in them.
 	entrypoint, args []string
 	workingDir       string
@@ -49,9 +55,18 @@ type userGroup struct{ user, group int64 }
 // scratch is a volume that lives as long as its pod.
 func scratch(name string) any { return fields{"name": name, "emptyDir": fields{}} }
 
+// lingering is how long a pod serves on after it was told to end. It is taken out of the
+// endpoints of its Services at the same time, and nodes and gateways learn of that later:
+// what they send it until then would be lost.
+// https://github.com/kubernetes/kubernetes/issues/43576
+const lingering = 5 * time.Second
+
 // template is the template of the pods of a resource. What they need beside it, secrets
 // above all, becomes objects of their own.
 func (t *translation) template(namespace string, p pod) (fields, error) {
+	if p.linger {
+		p.grace += quantity.Duration(lingering)
+	}
 	spec := fields{
 		"automountServiceAccountToken":  false,
 		"enableServiceLinks":            false,
@@ -60,9 +75,12 @@ func (t *translation) template(namespace string, p pod) (fields, error) {
 		"securityContext":               p.security(),
 	}
 	secret := map[string]string{}
-	for member, containers := range map[string][]container{"initContainers": p.init, "containers": p.containers} {
+	for _, group := range []struct {
+		member     string
+		containers []container
+	}{{"initContainers", p.init}, {"containers", p.containers}} {
 		var list []any
-		for _, c := range containers {
+		for _, c := range group.containers {
 			one, err := t.container(p, c, secret)
 			if err != nil {
 				return nil, err
@@ -70,15 +88,15 @@ func (t *translation) template(namespace string, p pod) (fields, error) {
 			list = append(list, one)
 		}
 		if len(list) > 0 {
-			spec[member] = list
+			spec[group.member] = list
 		}
 	}
 	if len(p.volumes) > 0 {
 		spec["volumes"] = p.volumes
 	}
 	if len(secret) > 0 {
-		for key, value := range secret {
-			revealed, err := t.secrets.Reveal(value)
+		for _, key := range sortedKeys(secret) {
+			revealed, err := t.reveal(secret[key])
 			if err != nil {
 				return nil, err
 			}
@@ -116,12 +134,17 @@ func (p pod) security() fields {
 		context["runAsUser"], context["runAsNonRoot"] = p.user.user, p.user.user != 0
 		if p.user.group >= 0 {
 			context["runAsGroup"], context["fsGroup"] = p.user.group, p.user.group
+			// Otherwise every file of a volume is gone through before each start.
+			context["fsGroupChangePolicy"] = "OnRootMismatch"
 		}
 	}
 	return context
 }
 
 func (t *translation) container(p pod, c container, secret map[string]string) (fields, error) {
+	if _, err := registryOf(c.image); err != nil {
+		return nil, t.invalid(c.field, err.Error(), "")
+	}
 	one := fields{
 		"name": c.name, "image": c.image,
 		"securityContext": fields{
@@ -131,23 +154,15 @@ func (t *translation) container(p pod, c container, secret map[string]string) (f
 	if c.pull != "" {
 		one["imagePullPolicy"] = string(c.pull)
 	}
-	for member, words := range map[string][]string{"command": c.entrypoint, "args": c.args} {
-		escaped, err := t.words(member, words)
-		if err != nil {
-			return nil, err
-		}
-		if len(escaped) > 0 {
-			one[member] = escaped
+	for member, list := range map[string][]string{"command": c.entrypoint, "args": c.args} {
+		if len(list) > 0 {
+			one[member] = words(list)
 		}
 	}
 	if c.workingDir != "" {
 		one["workingDir"] = c.workingDir
 	}
-	variables, err := t.variables(c, secret)
-	if err != nil {
-		return nil, err
-	}
-	if len(variables) > 0 {
+	if variables := t.variables(c, secret); len(variables) > 0 {
 		one["env"] = variables
 	}
 	var ports []any
@@ -176,36 +191,36 @@ func (t *translation) container(p pod, c container, secret map[string]string) (f
 		one["resources"] = r
 	}
 	if c.health != nil {
-		if one["readinessProbe"], err = t.probe(*c.health); err != nil {
-			return nil, err
-		}
+		one["readinessProbe"] = probe(*c.health)
+	}
+	if p.linger && len(c.ports) > 0 {
+		one["lifecycle"] = fields{"preStop": fields{"sleep": fields{"seconds": int(lingering / time.Second)}}}
 	}
 	return one, nil
 }
 
-// words are the words of a command as they are meant. Whoever may read pods sees them.
-func (t *translation) words(member string, words []string) ([]any, error) {
-	var all []any
-	for _, word := range words {
-		if holdsSecret(word) {
-			return nil, t.invalid("properties."+member, "holds a secret, which everybody who may read pods would see", "give it by an environment variable")
-		}
-		all = append(all, verbatim(word))
+// words are the words of a command as they are meant.
+func words(list []string) []any {
+	all := make([]any, len(list))
+	for i, word := range list {
+		all[i] = verbatim(word)
 	}
-	return all, nil
+	return all
 }
 
-// verbatim escapes what the kubelet would take for a variable.
-func verbatim(text string) string { return strings.ReplaceAll(schemas.Unescape(text), "$", "$$") }
-
-// holdsSecret says whether a text has a placeholder of a secret.
-func holdsSecret(text string) bool {
-	references, err := schemas.References(text)
-	return err == nil && len(references) > 0
+// verbatim escapes what the kubelet would take for a variable, in commands, in checks and
+// in variables alike: "$(" begins one, and "$$" stands for a dollar sign.
+func verbatim(text string) string {
+	text = schemas.Unescape(text)
+	if !strings.Contains(text, "$(") && !strings.Contains(text, "$$") {
+		return text
+	}
+	return strings.ReplaceAll(text, "$", "$$")
 }
 
-// variables are those of a container. One that holds a secret is taken from a Secret.
-func (t *translation) variables(c container, secret map[string]string) ([]any, error) {
+// variables are those of a container. One that holds a secret is taken from a Secret, of
+// which the kubelet takes nothing for a variable.
+func (t *translation) variables(c container, secret map[string]string) []any {
 	var all []any
 	for _, name := range sortedKeys(c.environment) {
 		value := c.environment[name]
@@ -217,7 +232,7 @@ func (t *translation) variables(c container, secret map[string]string) ([]any, e
 		secret[key] = value
 		all = append(all, fields{"name": name, "valueFrom": fields{"secretKeyRef": fields{"name": t.environmentSecret(), "key": key}}})
 	}
-	return all, nil
+	return all
 }
 
 // secret adds a Secret.
@@ -235,7 +250,7 @@ func (t *translation) registryConfig(p pod) (string, error) {
 	if err != nil {
 		return "", t.invalid("properties.image", err.Error(), "")
 	}
-	password, err := t.secrets.Reveal(p.credentials.Password)
+	password, err := t.reveal(p.credentials.Password)
 	if err != nil {
 		return "", err
 	}
@@ -250,7 +265,7 @@ func (t *translation) registryConfig(p pod) (string, error) {
 // probe is the readiness probe of a health check: a pod that does not pass it gets no
 // requests, and is not restarted for it. The start period needs no word: until it has
 // passed for the first time a pod is not ready anyway.
-func (t *translation) probe(h schemas.Health) (fields, error) {
+func probe(h schemas.Health) fields {
 	h = h.WithDefaults()
 	probe := fields{
 		"periodSeconds": seconds(*h.Interval, 1), "timeoutSeconds": seconds(*h.Timeout, 1),
@@ -262,19 +277,9 @@ func (t *translation) probe(h schemas.Health) (fields, error) {
 	case h.TCP != nil:
 		probe["tcpSocket"] = fields{"port": h.TCP.Port}
 	case h.Exec != nil:
-		for _, word := range h.Exec.Command {
-			if holdsSecret(word) {
-				return nil, t.invalid("properties.health.exec.command", "holds a secret, which everybody who may read pods would see", "read it from an environment variable in the container")
-			}
-		}
-		// A probe's command is run as it stands: nothing in it is a variable of the kubelet.
-		var command []any
-		for _, word := range h.Exec.Command {
-			command = append(command, schemas.Unescape(word))
-		}
-		probe["exec"] = fields{"command": command}
+		probe["exec"] = fields{"command": words(h.Exec.Command)}
 	}
-	return probe, nil
+	return probe
 }
 
 // seconds is a duration in whole seconds, rounded up.
@@ -282,17 +287,34 @@ func seconds(d quantity.Duration, least int64) int64 {
 	return max(least, int64((time.Duration(d)+time.Second-1)/time.Second))
 }
 
+// The finest amounts that a cluster deals out.
+const (
+	wholeBytes = resource.Scale(0)
+	millicores = resource.Milli
+)
+
+// amount writes an amount as the server does, so that what it stores is what was said.
+func amount(text string, finest resource.Scale) string {
+	q, err := resource.ParseQuantity(text)
+	if err != nil {
+		return text // no document has one; the server says so
+	}
+	q.RoundUp(finest)
+	return q.String()
+}
+
 func requirements(r schemas.Requirements) fields {
 	limits, requests := fields{}, fields{}
-	for _, amount := range []struct {
+	for _, declared := range []struct {
 		in          fields
 		name, value string
+		finest      resource.Scale
 	}{
-		{limits, "cpu", string(r.CPULimit)}, {limits, "memory", string(r.MemoryLimit)},
-		{requests, "cpu", string(r.CPURequest)}, {requests, "memory", string(r.MemoryRequest)},
+		{limits, "cpu", string(r.CPULimit), millicores}, {limits, "memory", string(r.MemoryLimit), wholeBytes},
+		{requests, "cpu", string(r.CPURequest), millicores}, {requests, "memory", string(r.MemoryRequest), wholeBytes},
 	} {
-		if amount.value != "" {
-			amount.in[amount.name] = amount.value
+		if declared.value != "" {
+			declared.in[declared.name] = amount(declared.value, declared.finest)
 		}
 	}
 	all := fields{}
@@ -311,15 +333,21 @@ func (t *translation) user(declared string) (*userGroup, error) {
 		return nil, nil
 	}
 	name, group, grouped := strings.Cut(declared, ":")
-	uid, err := strconv.ParseInt(name, 10, 64)
-	if err != nil {
-		return nil, t.invalid("properties.user", fmt.Sprintf("%q is no number, and the cluster does not know the image's names", name), "give the user's number, with :group where wanted")
+	u := &userGroup{group: -1}
+	var err error
+	if u.user, err = number(name); err != nil {
+		return nil, t.invalid("properties.user", fmt.Sprintf("%q is no number of a user, and the cluster does not know the image's names", name), "give the user's number, with :group where wanted")
 	}
-	u := &userGroup{user: uid, group: -1}
 	if grouped {
-		if u.group, err = strconv.ParseInt(group, 10, 64); err != nil {
-			return nil, t.invalid("properties.user", fmt.Sprintf("group %q is no number, and the cluster does not know the image's names", group), "give the group's number")
+		if u.group, err = number(group); err != nil {
+			return nil, t.invalid("properties.user", fmt.Sprintf("%q is no number of a group, and the cluster does not know the image's names", group), "give the group's number")
 		}
 	}
 	return u, nil
+}
+
+// number reads the number of a user or group, which has 31 bits.
+func number(text string) (int64, error) {
+	n, err := strconv.ParseUint(text, 10, 31)
+	return int64(n), err
 }

@@ -105,9 +105,11 @@ func (t *translation) raw(text []byte) (*unstructured.Unstructured, error) {
 		return nil, err
 	}
 	annotations[AnnotationApplied] = applied
-	if o.Object, err = revealed(o.Object, t.secrets); err != nil {
+	value, err = t.revealed(o.Object)
+	if err != nil {
 		return nil, err
 	}
+	o = &unstructured.Unstructured{Object: value.(fields)}
 	o.SetAnnotations(annotations)
 	return o, nil
 }
@@ -119,24 +121,16 @@ func nonNil(m map[string]string) map[string]string {
 	return m
 }
 
-// revealed is a copy of an object with every placeholder replaced.
-func revealed(object fields, secrets activities.Secrets) (fields, error) {
-	value, err := reveal(object, secrets)
-	if err != nil {
-		return nil, err
-	}
-	return value.(fields), nil
-}
-
-func reveal(value any, secrets activities.Secrets) (any, error) {
+// revealed is a copy of a value with every placeholder replaced.
+func (t *translation) revealed(value any) (any, error) {
 	switch v := value.(type) {
 	case string:
-		return secrets.Reveal(v)
+		return t.reveal(v)
 	case []any:
 		out := make([]any, len(v))
 		for i, element := range v {
 			var err error
-			if out[i], err = reveal(element, secrets); err != nil {
+			if out[i], err = t.revealed(element); err != nil {
 				return nil, err
 			}
 		}
@@ -145,7 +139,7 @@ func reveal(value any, secrets activities.Secrets) (any, error) {
 		out := make(fields, len(v))
 		for key, member := range v {
 			var err error
-			if out[key], err = reveal(member, secrets); err != nil {
+			if out[key], err = t.revealed(member); err != nil {
 				return nil, err
 			}
 		}
@@ -225,7 +219,7 @@ func BroughtKinds(objects []*unstructured.Unstructured) map[schema.GroupKind]boo
 
 // rawOutputs are those of the first object.
 func (t *translation) rawOutputs() (schemas.Outputs, error) {
-	k, objects, err := Raw(t.Desired, unrevealed{})
+	k, objects, err := Raw(t.Desired, nil)
 	if err != nil {
 		return nil, err
 	}
