@@ -489,6 +489,7 @@ func TestANamespaceThatDoesNotGoSaysWhatHoldsIt(t *testing.T) {
 	_, err = w.deploy(w.document(network))
 	w.requireTold(err, []string{`Namespace "` + namespace + `" has not gone in 12s`, "test/hold"}, "finalizers")
 
+	w.provider.stuckAfter = defaultStuckAfter
 	w.patch(held, map[string]any{"metadata": map[string]any{"finalizers": nil}})
 	require.NoError(t, w.provider.Delete(t.Context(), target, func(string) {}))
 	w.requireNothingLeft()
@@ -504,6 +505,7 @@ func TestAnObjectThatDoesNotGoSaysWhatHoldsIt(t *testing.T) {
 	left, err := w.attempt(t.Context(), nil)
 	w.requireTold(err, []string{`ConfigMap "settings" of namespace "` + w.namespace("") + `" has not gone in 1s`, `"test/hold"`}, "finalizers")
 	w.requireAllKnown()
+	w.provider.stuckAfter = defaultStuckAfter
 	w.patch("/api/v1/namespaces/"+w.namespace("")+"/configmaps/settings", map[string]any{"metadata": map[string]any{"finalizers": nil}})
 	_, err = w.goOn(t.Context(), left, nil)
 	require.NoError(t, err)
