@@ -19,6 +19,7 @@ var (
 type kind string
 
 const (
+	noRoute     kind = "no-route"
 	noUpstream  kind = "no-upstream"
 	circuitOpen kind = "circuit-open"
 	timedOut    kind = "timeout"
@@ -31,7 +32,7 @@ const (
 )
 
 // ErrorHeader says in an answer of the proxy itself why it is none of an endpoint:
-// no-upstream, circuit-open, timeout, network, limit, too-large or refused.
+// no-route, no-upstream, circuit-open, timeout, network, limit, too-large or refused.
 const ErrorHeader = "Windlass-Error"
 
 // problem is a request that was not served.
@@ -53,6 +54,7 @@ var answers = map[kind]struct {
 	status int
 	text   string
 }{
+	noRoute:     {http.StatusNotFound, "nothing is served under this address"},
 	noUpstream:  {http.StatusServiceUnavailable, "no endpoint can serve this request now"},
 	circuitOpen: {http.StatusServiceUnavailable, "the endpoints fail, and are given time to recover"},
 	timedOut:    {http.StatusGatewayTimeout, "the endpoint did not answer in time"},

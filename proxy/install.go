@@ -13,9 +13,9 @@ import (
 func (p *Proxy) install(n *preparation) {
 	former := p.endpoints
 	p.endpoints = map[endpointKey]*endpoint{}
-	services := map[string]*service{}
+	services, opened := map[string]*service{}, connected(n.configuration)
 	for _, declared := range n.configuration.Services {
-		services[declared.Name] = p.service(declared, n.secure[declared.Name], former)
+		services[declared.Name] = p.service(declared, n.secure[declared.Name], opened[declared.Name], former)
 	}
 	for _, declared := range n.configuration.Services {
 		if m := declared.Mirror; m != nil {
@@ -66,9 +66,20 @@ func (p *Proxy) install(n *preparation) {
 	}
 }
 
+// connected are the services that get connections and no requests.
+func connected(c traffic.Configuration) map[string]bool {
+	services := map[string]bool{}
+	for _, l := range c.Listeners {
+		if l.Protocol == traffic.TCP {
+			services[l.Service] = true
+		}
+	}
+	return services
+}
+
 // service makes a service of a declaration. Endpoints that were there keep what is
-// known of them.
-func (p *Proxy) service(declared traffic.Service, secure *tls.Config, former map[endpointKey]*endpoint) *service {
+// known of them. One that gets connections is checked by opening one.
+func (p *Proxy) service(declared traffic.Service, secure *tls.Config, byConnection bool, former map[endpointKey]*endpoint) *service {
 	s := &service{name: declared.Name, policy: declared.Policy, secure: secure != nil, metrics: p.metrics, balancer: newBalancer(declared.Policy.LoadBalancer)}
 	if r := declared.Policy.Retry; r != nil {
 		s.budget = newBudget(*r.Budget, time.Now)
@@ -98,7 +109,7 @@ func (p *Proxy) service(declared traffic.Service, secure *tls.Config, former map
 				live.added = time.Time{}
 			}
 		}
-		live.adopt(declared, e, secure)
+		live.adopt(declared, e, secure, byConnection)
 		p.endpoints[key] = live
 		kept[e.ID] = true
 		s.endpoints = append(s.endpoints, live)
@@ -120,7 +131,7 @@ func (s *service) place(e *endpoint, name string) {
 }
 
 // adopt puts a policy to work at an endpoint. What the change does not concern goes on.
-func (e *endpoint) adopt(s traffic.Service, declared traffic.Endpoint, secure *tls.Config) {
+func (e *endpoint) adopt(s traffic.Service, declared traffic.Endpoint, secure *tls.Config, byConnection bool) {
 	old := e.settings.Load()
 	next := &endpointSettings{weight: declared.Weight, subset: declared.Subset, slowStart: duration(s.Policy.SlowStart)}
 	key := func(parts ...any) string {
@@ -129,7 +140,7 @@ func (e *endpoint) adopt(s traffic.Service, declared traffic.Endpoint, secure *t
 	}
 	next.connectionKey = key(s.Policy.Timeout, s.HTTP2, s.TLS)
 	next.breakerKey, next.outlierKey = key(s.Policy.CircuitBreaker), key(s.Policy.OutlierDetection)
-	next.limitKey, next.checkKey = key(s.Policy.Limits), key(s.Policy.HealthCheck, s.TLS)
+	next.limitKey, next.checkKey = key(s.Policy.Limits), key(s.Policy.HealthCheck, s.TLS, byConnection)
 	if old != nil && old.connectionKey == next.connectionKey {
 		next.transport = old.transport
 	} else {
@@ -163,7 +174,7 @@ func (e *endpoint) adopt(s traffic.Service, declared traffic.Endpoint, secure *t
 		ctx, stop := context.WithCancel(context.Background())
 		next.stop = stop
 		if h := s.Policy.HealthCheck; h != nil {
-			go e.check(ctx, *h, secure, false)
+			go e.check(ctx, *h, secure, byConnection)
 		}
 	}
 	e.settings.Store(next)

@@ -188,7 +188,7 @@ func (l *listener) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	handler := does.table.find(r)
 	if handler == nil {
-		http.NotFound(w, r)
+		tell(w, noRoute)
 		return
 	}
 	handler.ServeHTTP(w, r)

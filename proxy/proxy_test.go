@@ -483,6 +483,36 @@ func TestRoutesAndSubsets(t *testing.T) {
 	c.Listeners[0].Service = ""
 	s.apply(c)
 	require.Equal(t, http.StatusNotFound, s.get("/").status)
+	answer, err := http.Get("http://" + s.address + "/")
+	require.NoError(t, err)
+	require.NoError(t, answer.Body.Close())
+	require.Equal(t, "no-route", answer.Header.Get(ErrorHeader))
+}
+
+// A server that speaks no HTTP is checked by opening a connection.
+func TestAnEndpointOfConnectionsIsCheckedByOne(t *testing.T) {
+	s := newScene(t, Options{})
+	echo, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	var looks atomic.Int64
+	go func() {
+		for {
+			connection, err := echo.Accept()
+			if err != nil {
+				return
+			}
+			looks.Add(1)
+			_, _ = connection.Write([]byte("220 ready\r\n"))
+			_ = connection.Close()
+		}
+	}()
+	c := s.served(traffic.Policy{HealthCheck: &traffic.HealthCheck{Interval: period(5 * time.Millisecond), UnhealthyThreshold: 1}}, echo.Addr().String())
+	c.Listeners[0].Protocol = traffic.TCP
+	s.apply(c)
+	s.eventually(func() bool { return looks.Load() > 3 }, "it is looked at")
+	require.Equal(t, StateReady, s.endpoint("e0").State, s.endpoint("e0").Trouble)
+	require.NoError(t, echo.Close())
+	s.eventually(func() bool { return s.endpoint("e0").State == StateUnhealthy }, "it is unhealthy")
 }
 
 func TestCopiesGoToTheMirrorAndAnswersDoNot(t *testing.T) {

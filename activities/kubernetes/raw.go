@@ -25,6 +25,9 @@ func (p *Provider) applyRaw(ctx context.Context, d plan.Desired, secrets activit
 	if err != nil {
 		return err
 	}
+	if err := p.requireVisible(ctx, d.Scope, objects); err != nil {
+		return err
+	}
 	if err := p.requireNamespace(ctx, d.Scope, manifest.HomeNamespace(d.Scope), say); err != nil {
 		return err
 	}
@@ -78,6 +81,24 @@ func (p *Provider) applyRaw(ctx context.Context, d plan.Desired, secrets activit
 		}
 	}
 	return p.writeInventory(ctx, d, before, references)
+}
+
+// requireVisible fails when objects of a kind could not be observed afterwards: they would
+// keep the whole scope from being observed, also to remove them from it.
+func (p *Provider) requireVisible(ctx context.Context, scope schemas.Scope, objects []*unstructured.Unstructured) error {
+	seen := map[schemaKind]bool{}
+	for _, o := range objects {
+		kind := o.GroupVersionKind()
+		if seen[kind] {
+			continue
+		}
+		seen[kind] = true
+		// A kind that the resource brings itself is not served yet.
+		if _, err := p.list(ctx, kind, "", p.scopeLabels(scope)); err != nil && !activities.IsKind(err, activities.Invalid) {
+			return err
+		}
+	}
+	return nil
 }
 
 // rawObjects are the objects that a resource declares, in the order in which they are

@@ -56,12 +56,13 @@ type Config struct {
 
 // Client talks to the API server of one cluster. It is safe for concurrent use.
 type Client struct {
-	name    string
-	objects dynamic.Interface
-	core    v1.CoreV1Interface
-	server  discovery.CachedDiscoveryInterface
-	mapper  *restmapper.DeferredDiscoveryRESTMapper
-	writes  WriteOptions
+	name       string
+	connection *renewing
+	objects    dynamic.Interface
+	core       v1.CoreV1Interface
+	server     discovery.CachedDiscoveryInterface
+	mapper     *restmapper.DeferredDiscoveryRESTMapper
+	writes     WriteOptions
 
 	mutex sync.Mutex
 	// discovered is when the server was last asked for its kinds since one was missing.
@@ -96,7 +97,7 @@ func New(c Config) (*Client, error) {
 		return nil, fmt.Errorf("provider %s: %w", c.Name, err)
 	}
 	cached := memory.NewMemCacheClient(found)
-	return &Client{name: c.Name, objects: objects, core: core, server: cached, mapper: restmapper.NewDeferredDiscoveryRESTMapper(cached)}, nil
+	return &Client{name: c.Name, connection: transport, objects: objects, core: core, server: cached, mapper: restmapper.NewDeferredDiscoveryRESTMapper(cached)}, nil
 }
 
 func configuration(c Config) (*rest.Config, error) {

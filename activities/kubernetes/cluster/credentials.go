@@ -3,6 +3,7 @@ package cluster
 import (
 	"net/http"
 	"sync"
+	"time"
 
 	"k8s.io/client-go/rest"
 )
@@ -16,6 +17,8 @@ type renewing struct {
 
 	mutex   sync.Mutex
 	current http.RoundTripper
+	// lost is when a request last had no answer, or that of a server in trouble.
+	lost time.Time
 }
 
 func newRenewing(from Config, config *rest.Config) (*renewing, error) {
@@ -27,6 +30,9 @@ func newRenewing(from Config, config *rest.Config) (*renewing, error) {
 func (r *renewing) RoundTrip(request *http.Request) (*http.Response, error) {
 	used := r.transport()
 	answer, err := used.RoundTrip(request)
+	if request.Context().Err() == nil && (err != nil || answer.StatusCode >= http.StatusInternalServerError) {
+		r.lose()
+	}
 	if err != nil || answer.StatusCode != http.StatusUnauthorized || request.Body != nil && request.GetBody == nil {
 		return answer, err
 	}
@@ -68,4 +74,21 @@ func (r *renewing) renew(refused http.RoundTripper) (http.RoundTripper, error) {
 	}
 	r.current = renewed
 	return renewed, nil
+}
+
+// settleTime is for how long after it could not be reached a server may refuse users whom
+// it knows: one that has just started answers before it has read who may do what.
+const settleTime = 15 * time.Second
+
+func (r *renewing) lose() {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.lost = time.Now()
+}
+
+// settling says whether the server may have started a moment ago.
+func (r *renewing) settling() bool {
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	return time.Since(r.lost) < settleTime
 }

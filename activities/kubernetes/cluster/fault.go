@@ -16,7 +16,8 @@ import (
 
 // fault makes a *Fault of what the server, or the way to it, answered. When ctx has
 // ended, which is nobody's fault, the error is the context's. A server that cannot be
-// reached, answers 5xx or takes too long is Unavailable.
+// reached, answers 5xx or takes too long is Unavailable, and so is one that was that a
+// moment ago and now refuses who asks.
 func (c *Client) fault(ctx context.Context, doing string, err error) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%s: %w", doing, ctx.Err())
@@ -26,6 +27,11 @@ func (c *Client) fault(ctx context.Context, doing string, err error) error {
 		return err
 	}
 	f := &activities.Fault{Kind: kindOf(err), Message: doing + ": " + messageOf(err), Err: err}
+	if (f.Kind == activities.Forbidden || f.Kind == activities.Unauthorized) && admissionHint(err) == "" && !isQuota(err) && c.connection.settling() {
+		f.Kind = activities.Unavailable
+		f.Hint = fmt.Sprintf("try again: the API server of provider %q was away and may not have read yet who may do what", c.name)
+		return f
+	}
 	switch f.Kind {
 	case activities.Unavailable:
 		f.Message = doing + ": " + c.unreachable(err)
@@ -66,6 +72,10 @@ func kindOf(err error) activities.FaultKind {
 // isTerminating says that the namespace takes nothing new since it is about to go.
 func isTerminating(err error) bool {
 	return apierrors.IsForbidden(err) && apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause)
+}
+
+func isQuota(err error) bool {
+	return strings.Contains(err.Error(), "exceeded quota") || strings.Contains(err.Error(), "failed quota")
 }
 
 // isUntyped says that what was applied is not of the type of its kind: a field that there
@@ -149,7 +159,7 @@ func forbiddenHint(err error) string {
 	}
 	text := err.Error()
 	switch {
-	case strings.Contains(text, "exceeded quota"):
+	case isQuota(err):
 		return "ask for less, or have the quota of the namespace raised"
 	case strings.Contains(text, "violates PodSecurity"):
 		return "declare what the Pod Security Standard of the namespace asks for"

@@ -95,6 +95,35 @@ func TestWhoMayNotIsToldWhichRightsItTakes(t *testing.T) {
 	require.False(t, retryable(err))
 }
 
+func TestAServerThatHasJustComeBackMayNotKnowItsUsersYet(t *testing.T) {
+	t.Parallel()
+	namespace := shared.Namespace(t)
+	for code, want := range map[int]activities.FaultKind{http.StatusForbidden: activities.Forbidden, http.StatusUnauthorized: activities.Unauthorized} {
+		c, gate := behindGate(t)
+		get := func() error {
+			_, err := c.Get(t.Context(), mapReference(namespace, "kube-root-ca.crt"))
+			return err
+		}
+		refuse := func(times int) { gate.Make(kubernetes.Trouble{Path: "/configmaps/", Times: times, Code: code}) }
+		require.NoError(t, get())
+		refuse(2) // credentials are read anew and tried once more
+		requireFault(t, get(), want, "")
+		gate.Clear()
+
+		gate.Cut()
+		requireFault(t, get(), activities.Unavailable, "see whether the API server")
+		require.NoError(t, gate.Mend())
+		refuse(2)
+		requireFault(t, get(), activities.Unavailable, "may not have read yet who may do what")
+		gate.Clear()
+		require.NoError(t, get())
+
+		c.connection.lost = time.Now().Add(-settleTime)
+		refuse(2)
+		requireFault(t, get(), want, "")
+	}
+}
+
 func TestWhatIsInvalidNamesEachField(t *testing.T) {
 	t.Parallel()
 	namespace := shared.Namespace(t)

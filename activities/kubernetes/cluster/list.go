@@ -116,7 +116,7 @@ func (f *following) run(ctx context.Context) error {
 			return f.err
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case err != nil && !retryable(err) && !f.knew(err):
+		case err != nil && !retryable(err):
 			return err
 		}
 		select {
@@ -136,19 +136,8 @@ type following struct {
 	version string
 	// known are the objects that were told of, without what they say.
 	known map[Reference]*unstructured.Unstructured
-	// worked is when the server was last asked and did as it was asked.
-	worked time.Time
-	done   bool
-	err    error
-}
-
-// settlingTime is how long a server that was started again may not yet know what its users
-// may do.
-const settlingTime = 30 * time.Second
-
-// knew says that the server forbids what it allowed just before.
-func (f *following) knew(err error) bool {
-	return activities.IsKind(err, activities.Forbidden) && time.Since(f.worked) < settlingTime
+	done  bool
+	err   error
 }
 
 // once follows until the connection ends.
@@ -172,10 +161,7 @@ func (f *following) once(ctx context.Context) error {
 	if err != nil {
 		return f.client.fault(ctx, "watch objects of kind "+f.options.Kind.Kind, err)
 	}
-	defer func() {
-		stream.Stop()
-		f.worked = time.Now()
-	}()
+	defer stream.Stop()
 	for !f.done {
 		select {
 		case <-ctx.Done():
@@ -213,7 +199,7 @@ func (f *following) list(ctx context.Context) error {
 			f.tell(Event{Object: o, Deleted: true})
 		}
 	}
-	f.version, f.worked = version, time.Now()
+	f.version = version
 	f.tell(Event{})
 	return f.err
 }

@@ -65,7 +65,7 @@ type WriteOptions struct {
 
 // With is a client of the same server whose writes have these options.
 func (c *Client) With(options WriteOptions) *Client {
-	return &Client{name: c.name, objects: c.objects, core: c.core, server: c.server, mapper: c.mapper, writes: options}
+	return &Client{name: c.name, connection: c.connection, objects: c.objects, core: c.core, server: c.server, mapper: c.mapper, writes: options}
 }
 
 func (c *Client) manager() string { return cmp.Or(c.writes.Manager, FieldManager) }
