@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -100,15 +101,20 @@ func useTheUsersService(t *testing.T, dir string) {
 	w.mustDeploy(document("1.0.0"))
 	w.requireNothingToDo(document("1.0.0"))
 	service := "http://" + w.clusterIP() + ":8080"
+	// The node learns of a Service a moment after the server.
+	require.Eventually(t, func() bool { return answers(service, "1.0.0") == nil }, time.Minute, 100*time.Millisecond, "the service does not answer")
 	var made, read map[string]any
 	ask(t, http.MethodPost, service+"/users", `{"name": "Ada", "email": "ada@example.org"}`, &made)
 	ask(t, http.MethodGet, fmt.Sprintf("%s/users/%v", service, made["id"]), "", &read)
 	require.Equal(t, made, read)
-	require.Equal(t, map[string]bool{"1.0.0": true}, versions(t, service))
 
+	stop := visit(service, "1.0.0", "1.1.0")
 	w.mustDeploy(document("1.1.0"))
 	w.requireNothingToDo(document("1.1.0"))
-	require.Equal(t, map[string]bool{"1.1.0": true}, versions(t, service))
+	require.Eventually(t, func() bool { return answers(service, "1.1.0") == nil }, time.Minute, 100*time.Millisecond, "the former version still answers")
+	visits, err := stop()
+	require.NoError(t, err, "one of %d requests was lost", visits)
+	require.Greater(t, visits, 10)
 	ask(t, http.MethodGet, fmt.Sprintf("%s/users/%v", service, made["id"]), "", &read)
 	require.Equal(t, made, read)
 
@@ -137,30 +143,69 @@ func (w *world) clusterIP() string {
 	return service.Spec.ClusterIP
 }
 
-// versions are those that answer, asked on a new connection each time.
-func versions(t *testing.T, service string) map[string]bool {
-	t.Helper()
-	found := map[string]bool{}
+// answers fails unless the service answers ten times, and each time in one of the versions.
+func answers(service string, versions ...string) error {
 	for range 10 {
 		var health struct{ Version string }
-		ask(t, http.MethodGet, service+"/healthz", "", &health)
-		found[health.Version] = true
+		if err := request(context.Background(), http.MethodGet, service+"/healthz", "", &health); err != nil {
+			return err
+		}
+		if !slices.Contains(versions, health.Version) {
+			return fmt.Errorf("version %s answers", health.Version)
+		}
 	}
-	return found
+	return nil
 }
 
-// ask makes one request on a connection of its own.
+// visit makes one request after the other until it is stopped, and tells how many there
+// were and the first failure.
+func visit(service string, versions ...string) (stop func() (visits int, err error)) {
+	stopping, ended := make(chan struct{}), make(chan struct{})
+	var visits int
+	var failure error
+	go func() {
+		defer close(ended)
+		for ; failure == nil; visits += 10 {
+			failure = answers(service, versions...)
+			select {
+			case <-stopping:
+				return
+			case <-time.After(10 * time.Millisecond):
+			}
+		}
+	}()
+	return func() (int, error) {
+		close(stopping)
+		<-ended
+		return visits, failure
+	}
+}
+
+// ask makes one request that has to succeed.
 func ask(t *testing.T, method, url, body string, into any) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), method, url, strings.NewReader(body))
-	require.NoError(t, err)
-	request.Header.Set("Content-Type", "application/json")
-	request.Close = true
-	response, err := http.DefaultClient.Do(request)
-	require.NoError(t, err)
+	require.NoError(t, request(t.Context(), method, url, body, into))
+}
+
+// request makes one request on a connection of its own.
+func request(ctx context.Context, method, url, body string, into any) error {
+	r, err := http.NewRequestWithContext(ctx, method, url, strings.NewReader(body))
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Content-Type", "application/json")
+	r.Close = true
+	response, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
 	defer response.Body.Close()
 	content, err := io.ReadAll(response.Body)
-	require.NoError(t, err)
-	require.Less(t, response.StatusCode, http.StatusMultipleChoices, "%s %s: %s", method, url, content)
-	require.NoError(t, json.Unmarshal(content, into))
+	if err != nil {
+		return err
+	}
+	if response.StatusCode >= http.StatusMultipleChoices {
+		return fmt.Errorf("%s %s: %s: %s", method, url, response.Status, content)
+	}
+	return json.Unmarshal(content, into)
 }
