@@ -39,7 +39,7 @@ type nowhere struct{ activities.Provider }
 func (nowhere) Outputs(d plan.Desired) (schemas.Outputs, error) {
 	return schemas.Outputs{"name": d.Resource}, nil
 }
-func (nowhere) ReplaceOn(schemas.ResourceType) []string                             { return nil }
+func (nowhere) ReplaceOn(schemas.ResourceType) []string                         { return nil }
 func (nowhere) Observe(context.Context, schemas.Scope) ([]plan.Observed, error) { return nil, nil }
 
 // cost is CPU time of the process and bytes that were allocated.
