@@ -60,7 +60,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 		NameRoute: a.RouteReplicas, NameDrain: a.DrainReplica, NameRemove: a.RemoveReplica, NameSetAside: a.SetAsideReplica,
 		NameAnalyse: a.AnalyseReplicas, NameSettle: a.SettleReplicas,
 		NameLookUpVersions: a.LookUpVersions, NameDeclareVersion: a.DeclareVersion,
-		NameWatchExchange: a.WatchExchange, NameFinishRollout: a.FinishRollout,
+		NameInspectReplicas: a.InspectReplicas, NameFinishRollout: a.FinishRollout,
 		NameCreateContainer: a.CreateContainer, NameStartContainer: a.StartContainer, NameStopContainer: a.StopContainer,
 		NamePauseContainer: a.PauseContainer, NameResumeContainer: a.ResumeContainer,
 	} {
@@ -71,6 +71,7 @@ func (a *Activities) Register(r worker.ActivityRegistry) {
 // RegisterWatches makes the activities known that last as long as what they watch.
 func (a *Activities) RegisterWatches(r worker.ActivityRegistry) {
 	r.RegisterActivityWithOptions(a.WatchContainer, activity.RegisterOptions{Name: NameWatchContainer})
+	r.RegisterActivityWithOptions(a.WatchExchange, activity.RegisterOptions{Name: NameWatchExchange})
 }
 
 // Plan observes reality and decides what takes it to the revision.

@@ -34,10 +34,11 @@ const (
 	NameAnalyse  = "AnalyseReplicas"
 	NameSettle   = "SettleReplicas"
 
-	NameLookUpVersions = "LookUpVersions"
-	NameDeclareVersion = "DeclareVersion"
-	NameWatchExchange  = "WatchExchange"
-	NameFinishRollout  = "FinishRollout"
+	NameLookUpVersions  = "LookUpVersions"
+	NameDeclareVersion  = "DeclareVersion"
+	NameWatchExchange   = "WatchExchange"
+	NameInspectReplicas = "InspectReplicas"
+	NameFinishRollout   = "FinishRollout"
 
 	NameCreateContainer = "CreateContainer"
 	NameStartContainer  = "StartContainer"

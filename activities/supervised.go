@@ -31,6 +31,11 @@ type ExchangeInput struct {
 	Seen supervision.Exchange `json:"seen"`
 }
 
+// InspectOutput is what was found at a replica that is not ready; nil is at none.
+type InspectOutput struct {
+	Evidence *schemas.Evidence `json:"evidence,omitempty"`
+}
+
 // supervised calls work with the Compute as a revision declares it.
 func (a *Activities) supervised(ctx context.Context, in ComputeInput, doing string, work func(plan.Desired, SupervisedProvider, Secrets, Progress) error) error {
 	p := startPulse(ctx, doing)
@@ -73,6 +78,17 @@ func (a *Activities) WatchExchange(ctx context.Context, in ExchangeInput) (super
 	var out supervision.Exchange
 	err := a.supervised(ctx, in.ComputeInput, "watching the replicas of "+in.Resource, func(d plan.Desired, place SupervisedProvider, secrets Secrets, progress Progress) (err error) {
 		out, err = place.WatchRollout(ctx, d, in.Seen, secrets, progress)
+		return err
+	})
+	return out, err
+}
+
+// InspectReplicas looks at what keeps a version from coming up.
+func (a *Activities) InspectReplicas(ctx context.Context, in ComputeInput) (InspectOutput, error) {
+	var out InspectOutput
+	err := a.supervised(ctx, in, "looking at the replicas of "+in.Resource, func(d plan.Desired, place SupervisedProvider, secrets Secrets, progress Progress) error {
+		found, err := place.InspectReplicas(ctx, d, secrets, progress)
+		out.Evidence = redacted(found, secrets)
 		return err
 	})
 	return out, err

@@ -25,6 +25,9 @@ type SupervisedProvider interface {
 	// will not come up: its image cannot be pulled, it crashes again and again, it does
 	// not fit anywhere, or a replica that was ready is not any more.
 	WatchRollout(ctx context.Context, declared plan.Desired, seen supervision.Exchange, secrets Secrets, progress Progress) (supervision.Exchange, error)
+	// InspectReplicas returns what is found at a replica of the version that is not ready;
+	// nil where there is none.
+	InspectReplicas(ctx context.Context, declared plan.Desired, secrets Secrets, progress Progress) (*schemas.Evidence, error)
 	// FinishRollout removes what only other versions needed, and returns the outputs of
 	// what is declared.
 	FinishRollout(ctx context.Context, declared plan.Desired, progress Progress) (schemas.Outputs, error)

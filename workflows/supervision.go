@@ -29,26 +29,27 @@ func supervise(ctx workflow.Context, in RolloutInput) (RolloutOutput, error) {
 		if isLong(ctx) && s.rested(ctx, orders) {
 			return RolloutOutput{}, workflow.NewContinueAsNewError(ctx, NameRollout, in)
 		}
-		if !s.Supervision.Done() && !s.Supervision.Begun {
-			s.declare(ctx)
-		}
+		s.declare(ctx)
+		s.watch(ctx)
 		s.tellProgress(ctx, s.Supervision.Status())
-		if s.Supervision.Done() || !s.Supervision.Begun {
-			continue
+		if !s.Supervision.Done() {
+			s.wait(ctx, orders)
 		}
-		s.watch(ctx, orders)
 	}
-	s.stopWatching(ctx)
+	s.stop(ctx)
 	return s.end(ctx)
 }
 
 // supervisor is the state of one run.
 type supervisor struct {
 	herald
+	// declaring is the way that the place is being told; nil is none. recall calls that off.
+	declaring *supervision.Way
+	recall    workflow.CancelFunc
 	// watching is set while an activity watches; forget ends it.
 	watching bool
 	forget   workflow.CancelFunc
-	// moved says that the watch has told something.
+	// moved says that there is something to decide.
 	moved bool
 }
 
@@ -78,34 +79,80 @@ func (s *supervisor) goal() activities.Revision {
 	return s.Target
 }
 
-// declare tells the place where the way leads. It is not called off half way: what was
-// asked for meanwhile comes next.
+// declare has the place told where the way leads, by the side. What it is being told of
+// another way is called off, and has ended before it is told this one.
 func (s *supervisor) declare(ctx workflow.Context) {
+	way := s.Supervision.Way
+	switch {
+	case s.Supervision.Done():
+		return
+	case s.declaring != nil:
+		if *s.declaring != way {
+			s.recall()
+		}
+		return
+	case s.Supervision.Begun:
+		return
+	}
 	s.stopWatching(ctx)
+	s.Supervision.Telling()
+	s.declaring = &way
+	ctx, s.recall = workflow.WithCancel(ctx)
 	summary := fmt.Sprintf("declare %s of revision %d", s.Resource, s.goal().Number)
-	if s.Supervision.Paused {
+	if way.Paused {
 		summary = "pause " + s.Resource
 	}
-	in := activities.DeclareInput{ComputeInput: s.compute(s.goal()), Paused: s.Supervision.Paused}
-	err := workflow.ExecuteActivity(operationOptions(ctx, operationTimeout, summary), activities.NameDeclareVersion, in).Get(ctx, nil)
-	switch {
-	case ctx.Err() != nil:
-	case err != nil:
-		s.Supervision.Fail(activities.FailureOf(err), workflow.Now(ctx))
-	default:
-		s.Supervision.Declared()
-	}
+	in := activities.DeclareInput{ComputeInput: s.compute(s.goal()), Paused: way.Paused}
+	workflow.GoNamed(ctx, summary, func(ctx workflow.Context) {
+		err := workflow.ExecuteActivity(operationOptions(ctx, operationTimeout, summary), activities.NameDeclareVersion, in).Get(ctx, nil)
+		s.declaring, s.moved = nil, true
+		switch {
+		case ctx.Err() != nil:
+		case err != nil:
+			s.Supervision.Refused(way, activities.FailureOf(err), workflow.Now(ctx))
+		default:
+			s.Supervision.Told(way)
+		}
+	})
 }
 
-// watch waits until the place tells something, somebody asks for something, or a time has
-// come.
-func (s *supervisor) watch(ctx workflow.Context, orders workflow.ReceiveChannel) {
-	if !s.watching {
-		s.watching, s.moved = true, false
-		var watched workflow.Context
-		watched, s.forget = workflow.WithCancel(ctx)
-		workflow.GoNamed(watched, "watch", func(ctx workflow.Context) { s.observe(ctx, s.Supervision.Back) })
+// watch has the exchange watched, by the side, once the place knows where the way leads.
+func (s *supervisor) watch(ctx workflow.Context) {
+	if s.watching || s.Supervision.Done() || !s.Supervision.Begun {
+		return
 	}
+	s.watching = true
+	back := s.Supervision.Back
+	ctx, s.forget = workflow.WithCancel(ctx)
+	in := activities.ExchangeInput{ComputeInput: s.compute(s.goal()), Seen: s.Supervision.Seen}
+	workflow.GoNamed(ctx, "watch", func(ctx workflow.Context) {
+		var out supervision.Exchange
+		options := watchOptions(ctx, "watch the replicas of "+s.Resource)
+		err := workflow.ExecuteActivity(options, activities.NameWatchExchange, in).Get(ctx, &out)
+		s.watching, s.moved = false, true
+		switch {
+		case ctx.Err() != nil || s.Supervision.Back != back: // it is of no interest any more
+		case err != nil:
+			s.Supervision.Fail(activities.FailureOf(err), workflow.Now(ctx))
+		default:
+			s.Supervision.Moved(out, workflow.Now(ctx))
+		}
+	})
+}
+
+// stopWatching forgets the watch.
+func (s *supervisor) stopWatching(ctx workflow.Context) {
+	if !s.watching {
+		return
+	}
+	s.forget()
+	detached, _ := workflow.NewDisconnectedContext(ctx)
+	_ = workflow.Await(detached, func() bool { return !s.watching })
+}
+
+// wait returns when the place has told something, somebody asks for something, or a time
+// has come.
+func (s *supervisor) wait(ctx workflow.Context, orders workflow.ReceiveChannel) {
 	wake := s.Supervision.Wake()
 	if !s.due.IsZero() && (wake.IsZero() || s.due.Before(wake)) {
 		wake = s.due
@@ -117,48 +164,48 @@ func (s *supervisor) watch(ctx workflow.Context, orders workflow.ReceiveChannel)
 		_, _ = workflow.AwaitWithTimeout(ctx, max(0, wake.Sub(workflow.Now(ctx))), happened)
 	}
 	s.moved = false
-	if ctx.Err() == nil {
-		s.Supervision.Tick(workflow.Now(ctx))
-	}
-}
-
-// observe tells the state of one change of the exchange. On another way than the one it
-// began on it tells nothing.
-func (s *supervisor) observe(ctx workflow.Context, back bool) {
-	defer func() { s.watching, s.moved = false, true }()
-	var out supervision.Exchange
-	in := activities.ExchangeInput{ComputeInput: s.compute(s.goal()), Seen: s.Supervision.Seen}
-	options := operationOptions(ctx, watchTimeout, "watch the replicas of "+s.Resource)
-	err := workflow.ExecuteActivity(options, activities.NameWatchExchange, in).Get(ctx, &out)
-	switch {
-	case ctx.Err() != nil || s.Supervision.Back != back || temporal.IsCanceledError(err):
-	case err != nil:
-		s.Supervision.Fail(activities.FailureOf(err), workflow.Now(ctx))
-	default:
-		s.Supervision.Moved(out, workflow.Now(ctx))
-	}
-}
-
-// stopWatching ends the watch and waits until it has ended.
-func (s *supervisor) stopWatching(ctx workflow.Context) {
-	if !s.watching {
+	if ctx.Err() != nil {
 		return
 	}
-	s.forget()
-	detached, _ := workflow.NewDisconnectedContext(ctx)
-	_ = workflow.Await(detached, func() bool { return !s.watching })
-	s.moved = false
+	failed := s.Supervision.Failure != nil
+	if s.Supervision.Tick(workflow.Now(ctx)); s.Supervision.Failure != nil && !failed {
+		s.explain(ctx)
+	}
 }
 
-// rested stops watching and tells what is to be told, so that a new run can go on. It is
-// false when the rollout is cancelled meanwhile.
+// explain looks at what the target version is waiting for, before it is gone.
+func (s *supervisor) explain(ctx workflow.Context) {
+	var out activities.InspectOutput
+	options := orderOptions(ctx, "look at what "+s.Resource+" waits for")
+	if err := workflow.ExecuteActivity(options, activities.NameInspectReplicas, s.compute(s.Target)).Get(ctx, &out); err != nil {
+		workflow.GetLogger(ctx).Warn("the failure is told without evidence", "resource", s.Resource, "error", err)
+		return
+	}
+	s.Supervision.Explain(out.Evidence)
+}
+
+// rested has nothing run and tells what is to be told, so that a new run can go on. It is
+// false when the rollout has to be looked after first.
 func (s *supervisor) rested(ctx workflow.Context, orders workflow.ReceiveChannel) bool {
+	if s.declaring != nil {
+		return false
+	}
 	s.stopWatching(ctx)
 	s.outbox.flush(ctx)
 	for s.receive(ctx, orders) {
 		s.outbox.flush(ctx)
 	}
 	return ctx.Err() == nil && !s.Supervision.Done()
+}
+
+// stop has nothing run any more.
+func (s *supervisor) stop(ctx workflow.Context) {
+	s.stopWatching(ctx)
+	if s.declaring != nil {
+		s.recall()
+	}
+	detached, _ := workflow.NewDisconnectedContext(ctx)
+	_ = workflow.Await(detached, func() bool { return s.declaring == nil })
 }
 
 // end leaves the place with what there is, and says how the rollout ended.
@@ -201,6 +248,9 @@ func (s *supervisor) end(ctx workflow.Context) (RolloutOutput, error) {
 // stay has the place leave the replicas as they are: a rollout that was given up does not
 // go on by itself. A place that does not answer is left alone after some attempts.
 func (s *supervisor) stay(ctx workflow.Context) {
+	if !s.Supervision.Moving() {
+		return
+	}
 	in := activities.DeclareInput{ComputeInput: s.compute(s.goal()), Paused: true}
 	if err := workflow.ExecuteActivity(orderOptions(ctx, "leave "+s.Resource+" as it is"), activities.NameDeclareVersion, in).Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Error("the exchange of replicas may go on", "resource", s.Resource, "error", err)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
@@ -29,7 +30,13 @@ type place struct {
 	watch func(ctx context.Context, seen supervision.Exchange) (supervision.Exchange, error)
 	// declare fails where it is set.
 	declare func(in activities.DeclareInput) error
+	// found is what a look at the replicas finds.
+	found *schemas.Evidence
 }
+
+// still is the error of a look at a place of which nothing is told: while an activity runs,
+// a test's time stands still, so that it ends and is tried again.
+var still = fault(activities.Unavailable, "web", "nothing to see")
 
 func (p *place) next(seen supervision.Exchange) supervision.Exchange {
 	n := min(seen.Available+1, p.replicas)
@@ -62,6 +69,10 @@ func (p *place) register(w *world) {
 				return p.watch(ctx, in.Seen)
 			}
 			return p.next(in.Seen), nil
+		},
+		activities.NameInspectReplicas: func(_ context.Context, in activities.ComputeInput) (activities.InspectOutput, error) {
+			w.note("inspect " + version(in.Revision))
+			return activities.InspectOutput{Evidence: p.found}, nil
 		},
 		activities.NameFinishRollout: func(_ context.Context, in activities.ComputeInput) (activities.ApplyOutput, error) {
 			w.note("finish " + version(in.Revision))
@@ -116,14 +127,182 @@ func TestASupervisedRolloutThatFailsGoesBackWithTheEvidence(t *testing.T) {
 
 func TestASupervisedRolloutThatStandsStillGoesBackAtTheDeadline(t *testing.T) {
 	w, p := newWorld(t), &place{replicas: 3, strategy: schemas.Strategy{ProgressDeadlineSeconds: 30}}
-	// A test's time stands still while an activity runs, so that the watch ends by itself.
+	p.found = &schemas.Evidence{Container: "web-2", Logs: []string{"waiting for the database"}}
 	p.watch = func(_ context.Context, seen supervision.Exchange) (supervision.Exchange, error) {
-		return seen, fault(activities.Unavailable, "web", "nothing to see")
+		return seen, still
 	}
 	p.register(w)
 	w.ExecuteWorkflow(NameRollout, supervisedInput())
-	require.Equal(t, rollout.KindDeadline, activities.FailureOf(w.GetWorkflowError()).Kind)
-	require.True(t, w.did("finish revision 1"))
+	failure := activities.FailureOf(w.GetWorkflowError())
+	require.Equal(t, rollout.KindDeadline, failure.Kind)
+	require.Equal(t, p.found, failure.Evidence)
+	require.Equal(t, []string{"declare revision 2", "inspect revision 2", "declare revision 1", "finish revision 1"}, w.all(), "it is looked at before it is gone")
+}
+
+// sendOrder has somebody ask something of the rollout after a time.
+func (w *world) sendOrder(after time.Duration, n int, order schemas.RolloutOrder) {
+	w.RegisterDelayedCallback(func() {
+		c := command(n)
+		c.Type, c.Order = schemas.CommandRolloutPause, order
+		w.SignalWorkflow(SignalOrder, c)
+	}, after)
+}
+
+// A place that cannot be told anything holds up neither the deadline nor who asks for
+// something meanwhile.
+func TestASupervisedRolloutGoesOnWhileItsPlaceDoesNotAnswer(t *testing.T) {
+	unanswered := func(until time.Duration) (*world, *place) {
+		w, p := newWorld(t), &place{replicas: 2, strategy: schemas.Strategy{ProgressDeadlineSeconds: 60}}
+		answers := until == 0
+		if until > 0 {
+			w.RegisterDelayedCallback(func() { answers = true }, until)
+		}
+		p.declare = func(in activities.DeclareInput) error {
+			if in.Revision.Number == 2 && !in.Paused || !answers {
+				return fault(activities.Unavailable, "web", "the server does not answer")
+			}
+			return nil
+		}
+		p.register(w)
+		return w, p
+	}
+	t.Run("it goes back at the deadline", func(t *testing.T) {
+		w, _ := unanswered(90 * time.Second)
+		w.ExecuteWorkflow(NameRollout, supervisedInput())
+		requireType(t, w.GetWorkflowError(), ErrorRolledBack)
+		require.Equal(t, rollout.KindDeadline, activities.FailureOf(w.GetWorkflowError()).Kind)
+		require.True(t, w.did("finish revision 1"))
+	})
+	t.Run("it fails where the way back cannot be told either", func(t *testing.T) {
+		w, _ := unanswered(time.Hour)
+		w.ExecuteWorkflow(NameRollout, supervisedInput())
+		requireType(t, w.GetWorkflowError(), ErrorFailed)
+		require.Contains(t, activities.FailureOf(w.GetWorkflowError()).Message, "; going back failed too: no replica became available within 1m0s")
+		require.Contains(t, w.told(), "rollout.failed")
+	})
+	t.Run("it is aborted", func(t *testing.T) {
+		w, _ := unanswered(0)
+		w.sendOrder(10*time.Second, 3, schemas.RolloutAbort)
+		w.ExecuteWorkflow(NameRollout, supervisedInput())
+		requireType(t, w.GetWorkflowError(), ErrorRolledBack)
+		require.Equal(t, rollout.KindAborted, activities.FailureOf(w.GetWorkflowError()).Kind)
+	})
+	t.Run("it is paused", func(t *testing.T) {
+		w, p := unanswered(0)
+		p.watch = func(_ context.Context, seen supervision.Exchange) (supervision.Exchange, error) { return seen, still }
+		w.sendOrder(10*time.Second, 3, schemas.RolloutPause)
+		w.RegisterDelayedCallback(w.CancelWorkflow, time.Minute)
+		w.ExecuteWorkflow(NameRollout, supervisedInput())
+		require.True(t, temporal.IsCanceledError(w.GetWorkflowError()), "%v", w.GetWorkflowError())
+		require.True(t, w.did("declare revision 2 paused"), "%v", w.all())
+	})
+}
+
+func TestWhatAPlaceRefusesGoesBackAtOnce(t *testing.T) {
+	w, p := newWorld(t), &place{replicas: 2}
+	p.declare = func(in activities.DeclareInput) error {
+		if in.Revision.Number == 2 {
+			return fault(activities.Invalid, "web", "a webhook refuses it")
+		}
+		return nil
+	}
+	p.register(w)
+	w.ExecuteWorkflow(NameRollout, supervisedInput())
+	requireType(t, w.GetWorkflowError(), ErrorRolledBack)
+	require.Equal(t, "a webhook refuses it", activities.FailureOf(w.GetWorkflowError()).Message)
+	require.Equal(t, []string{"declare revision 2", "declare revision 1", "finish revision 1"}, w.all())
+}
+
+// What a watch of the way there tells late says nothing of the way back.
+func TestASupervisedRolloutHearsNoLateNewsOfTheWayThere(t *testing.T) {
+	w, p := newWorld(t), &place{replicas: 2, strategy: schemas.Strategy{ProgressDeadlineSeconds: 30}}
+	looked := make(chan struct{})
+	p.watch = func(_ context.Context, seen supervision.Exchange) (supervision.Exchange, error) {
+		select {
+		case <-looked: // the deadline is over
+			return seen, fault(activities.Unhealthy, "web", "it crashed")
+		default:
+			return seen, still
+		}
+	}
+	p.register(w)
+	w.OnActivity(activities.NameInspectReplicas, mock.Anything, mock.Anything).Return(func(ctx context.Context, _ activities.ComputeInput) (activities.InspectOutput, error) {
+		if activity.GetInfo(ctx).Attempt == 1 {
+			close(looked)
+			return activities.InspectOutput{}, fault(activities.Unavailable, "web", "not now")
+		}
+		return activities.InspectOutput{}, nil
+	})
+	w.ExecuteWorkflow(NameRollout, supervisedInput())
+	requireType(t, w.GetWorkflowError(), ErrorRolledBack)
+	require.NotContains(t, activities.FailureOf(w.GetWorkflowError()).Message, "it crashed")
+}
+
+func TestASupervisedRolloutThatFailsStaysWhereItIsWhereItIsToBeKept(t *testing.T) {
+	w, p := newWorld(t), &place{replicas: 3}
+	p.watch = func(_ context.Context, seen supervision.Exchange) (supervision.Exchange, error) {
+		if seen.Available == 1 {
+			return seen, fault(activities.Unhealthy, "web", "pod web-1 crashed")
+		}
+		return p.next(seen), nil
+	}
+	p.register(w)
+	in := supervisedInput()
+	in.GoesBack = false
+	w.ExecuteWorkflow(NameRollout, in)
+	requireType(t, w.GetWorkflowError(), ErrorFailed)
+	require.Equal(t, []string{"declare revision 2", "declare revision 2 paused"}, w.all())
+	require.Contains(t, w.told(), "rollout.failed")
+}
+
+func TestASupervisedRolloutIsWatchedAfterItIsComplete(t *testing.T) {
+	monitored := func(watch func() error) (*world, *place) {
+		w, p := newWorld(t), &place{replicas: 2, strategy: schemas.Strategy{Monitor: quantity.Duration(time.Minute)}}
+		p.watch = func(_ context.Context, seen supervision.Exchange) (supervision.Exchange, error) {
+			if seen.Complete {
+				return seen, watch()
+			}
+			return p.next(seen), nil
+		}
+		p.register(w)
+		return w, p
+	}
+	t.Run("and goes back when a replica fails", func(t *testing.T) {
+		w, _ := monitored(func() error { return fault(activities.Unhealthy, "web", "pod web-1 was ready and is not any more") })
+		w.ExecuteWorkflow(NameRollout, supervisedInput())
+		requireType(t, w.GetWorkflowError(), ErrorRolledBack)
+		require.Contains(t, activities.FailureOf(w.GetWorkflowError()).Message, "was ready")
+	})
+	t.Run("until it is promoted", func(t *testing.T) {
+		w, _ := monitored(func() error { return still })
+		begin := w.Now()
+		w.sendOrder(10*time.Second, 3, schemas.RolloutPromote)
+		w.ExecuteWorkflow(NameRollout, supervisedInput())
+		require.NoError(t, w.GetWorkflowError())
+		require.Less(t, w.Now().Sub(begin), 30*time.Second)
+	})
+}
+
+func TestAnOrderThatCannotBeIsRejected(t *testing.T) {
+	w, p := newWorld(t), &place{replicas: 2}
+	p.watch = func(_ context.Context, seen supervision.Exchange) (supervision.Exchange, error) { return seen, still }
+	p.register(w)
+	w.sendOrder(time.Second, 3, schemas.RolloutPromote)
+	w.RegisterDelayedCallback(w.CancelWorkflow, time.Minute)
+	w.ExecuteWorkflow(NameRollout, supervisedInput())
+	require.Contains(t, w.last(t, schemas.StatusCommandRejected).Command.Faults[0].Reason, "waits for nothing that could be promoted")
+}
+
+func TestASupervisedRolloutThatIsCancelledBeforeItBeganTellsThePlaceNothing(t *testing.T) {
+	w, p := newWorld(t), &place{replicas: 2}
+	p.register(w)
+	w.OnActivity(activities.NameLookUpVersions, mock.Anything, mock.Anything).Return(func(ctx context.Context, in activities.SurveyInput) (activities.VersionsOutput, error) {
+		w.CancelWorkflow()
+		return activities.VersionsOutput{Target: rollout.Version{Set: "new"}}, nil
+	})
+	w.ExecuteWorkflow(NameRollout, supervisedInput())
+	require.True(t, temporal.IsCanceledError(w.GetWorkflowError()), "%v", w.GetWorkflowError())
+	require.Empty(t, w.all())
 }
 
 func TestPausingASupervisedRolloutPausesItsPlace(t *testing.T) {
@@ -132,20 +311,13 @@ func TestPausingASupervisedRolloutPausesItsPlace(t *testing.T) {
 	p.declare = func(in activities.DeclareInput) error { paused = in.Paused; return nil }
 	p.watch = func(_ context.Context, seen supervision.Exchange) (supervision.Exchange, error) {
 		if paused || seen.Available == 0 && !w.did("declare revision 2 paused") {
-			return seen, fault(activities.Unavailable, "web", "nothing to see")
+			return seen, still
 		}
 		return p.next(seen), nil
 	}
 	p.register(w)
-	order := func(after time.Duration, n int, order schemas.RolloutOrder) {
-		w.RegisterDelayedCallback(func() {
-			c := command(n)
-			c.Type, c.Order = schemas.CommandRolloutPause, order
-			w.SignalWorkflow(SignalOrder, c)
-		}, after)
-	}
-	order(time.Second, 3, schemas.RolloutPause)
-	order(time.Minute, 4, schemas.RolloutResume)
+	w.sendOrder(time.Second, 3, schemas.RolloutPause)
+	w.sendOrder(time.Minute, 4, schemas.RolloutResume)
 	w.ExecuteWorkflow(NameRollout, supervisedInput())
 	require.NoError(t, w.GetWorkflowError(), "a pause is held against no deadline")
 	require.Equal(t, []string{"declare revision 2", "declare revision 2 paused", "declare revision 2", "finish revision 2"}, w.all())
@@ -155,7 +327,7 @@ func TestPausingASupervisedRolloutPausesItsPlace(t *testing.T) {
 func TestACancelledSupervisedRolloutLeavesThePlacePaused(t *testing.T) {
 	w, p := newWorld(t), &place{replicas: 2}
 	p.watch = func(_ context.Context, seen supervision.Exchange) (supervision.Exchange, error) {
-		return seen, fault(activities.Unavailable, "web", "nothing to see")
+		return seen, still
 	}
 	p.register(w)
 	w.RegisterDelayedCallback(w.CancelWorkflow, time.Second)
@@ -174,7 +346,7 @@ func TestALongSupervisedRolloutGoesOnInNewRuns(t *testing.T) {
 				w.SetCurrentHistoryLength(longHistory + 1)
 			}
 			if seen.Complete {
-				return seen, fault(activities.Unavailable, "web", "nothing to see")
+				return seen, still
 			}
 			return p.next(seen), nil
 		}

@@ -47,7 +47,7 @@ func (p *Provider) applyOwn(ctx context.Context, desired plan.Desired, secrets a
 	if err != nil {
 		return err
 	}
-	if err := p.await(ctx, desired, objects, say); err != nil {
+	if err := p.await(ctx, desired, objects, secrets, say); err != nil {
 		return err
 	}
 	return p.prune(ctx, desired.Target, objects, say)

@@ -21,6 +21,7 @@ var (
 	kindService       = schemaKind{Version: "v1", Kind: "Service"}
 	kindClaim         = schemaKind{Version: "v1", Kind: "PersistentVolumeClaim"}
 	kindPod           = schemaKind{Version: "v1", Kind: "Pod"}
+	kindEvent         = schemaKind{Version: "v1", Kind: "Event"}
 	kindDeployment    = schemaKind{Group: "apps", Version: "v1", Kind: "Deployment"}
 	kindStatefulSet   = schemaKind{Group: "apps", Version: "v1", Kind: "StatefulSet"}
 	kindJob           = schemaKind{Group: "batch", Version: "v1", Kind: "Job"}

@@ -53,7 +53,7 @@ func (p *Provider) applyRaw(ctx context.Context, d plan.Desired, secrets activit
 		if err != nil {
 			return err
 		}
-		if err := p.awaitRaw(ctx, d, made, say); err != nil {
+		if err := p.awaitRaw(ctx, d, made, secrets, say); err != nil {
 			return err
 		}
 	}
@@ -76,7 +76,7 @@ func (p *Provider) applyRaw(ctx context.Context, d plan.Desired, secrets activit
 		return err
 	}
 	for _, o := range made[first:] {
-		if err := p.awaitRaw(ctx, d, o, say); err != nil {
+		if err := p.awaitRaw(ctx, d, o, secrets, say); err != nil {
 			return err
 		}
 	}
@@ -152,11 +152,11 @@ func (p *Provider) placeRaw(ctx context.Context, d plan.Desired, k schemas.Kuber
 }
 
 // awaitRaw waits until an object is ready, as its status says.
-func (p *Provider) awaitRaw(ctx context.Context, d plan.Desired, o *unstructured.Unstructured, say activities.Progress) error {
+func (p *Provider) awaitRaw(ctx context.Context, d plan.Desired, o *unstructured.Unstructured, secrets activities.Secrets, say activities.Progress) error {
 	if ready, _, _ := cluster.Status(o); ready || o.GroupVersionKind() == kindClaim {
 		return nil
 	}
-	return p.awaitReady(ctx, d, cluster.ReferenceOf(o), say)
+	return p.awaitReady(ctx, d, cluster.ReferenceOf(o), secrets, say)
 }
 
 // removeEntries removes objects of an inventory, the last that were made first.

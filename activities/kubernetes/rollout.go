@@ -50,35 +50,40 @@ func (p *Provider) BeginRollout(ctx context.Context, declared plan.Desired, paus
 }
 
 // exchangeInterval lies at least between two answers of WatchRollout, so that many pods
-// that change together are one change.
-const exchangeInterval = 500 * time.Millisecond
+// that change together are one change; for each pod a little more, since each answer costs
+// a list of them all.
+const (
+	exchangeInterval    = 500 * time.Millisecond
+	exchangeIntervalPod = time.Millisecond
+)
 
 // WatchRollout implements activities.SupervisedProvider.
-func (p *Provider) WatchRollout(ctx context.Context, declared plan.Desired, seen supervision.Exchange, _ activities.Secrets, progress activities.Progress) (supervision.Exchange, error) {
+func (p *Provider) WatchRollout(ctx context.Context, declared plan.Desired, seen supervision.Exchange, secrets activities.Secrets, progress activities.Progress) (supervision.Exchange, error) {
 	say, stop := activities.Narrate(progress)
 	defer stop()
+	if err := p.reveal(ctx, declared, secrets); err != nil { // so that no evidence tells one
+		return seen, err
+	}
 	reference := cluster.Reference{GroupVersionKind: kindDeployment, Namespace: manifest.Namespace(declared), Name: manifest.ObjectName(declared.Resource)}
-	earliest := time.Now().Add(exchangeInterval)
+	began := time.Now()
 	var now supervision.Exchange
-	var fault *activities.Fault
-	err := p.look(ctx, declared, reference, func(v view) (bool, time.Time) {
+	err := p.attend(ctx, declared, reference, secrets, func(v view) (bool, *activities.Fault, time.Time) {
+		var fault *activities.Fault
 		var again time.Time
 		if now, fault, again = v.exchange(declared, seen, time.Now()); fault != nil {
-			return true, time.Time{}
+			return false, fault, time.Time{}
 		}
 		say(fmt.Sprintf("%d of %d replicas are available", now.Available, now.Declared))
 		if now == seen {
-			return false, again
+			return false, nil, again
 		}
+		earliest := began.Add(exchangeInterval + time.Duration(len(v.pods))*exchangeIntervalPod)
 		if time.Now().Before(earliest) && !now.Complete {
-			return false, earliest
+			return false, nil, earlier(again, earliest)
 		}
-		return true, time.Time{}
+		return true, nil, time.Time{}
 	})
-	if err != nil || fault == nil {
-		return now, err
-	}
-	return now, p.withEvidence(ctx, declared, reference.Namespace, fault)
+	return now, err
 }
 
 // FinishRollout implements activities.SupervisedProvider.
@@ -118,35 +123,42 @@ func (v view) exchange(d plan.Desired, seen supervision.Exchange, now time.Time)
 	if fault != nil {
 		return seen, fault, time.Time{}
 	}
-	e := supervision.Exchange{Declared: int(*deployment.Spec.Replicas)}
+	declared := int(*deployment.Spec.Replicas)
+	e := supervision.Exchange{Declared: declared}
 	hold := time.Duration(d.RolloutStrategy().MinReadySeconds) * time.Second
+	var newest int64
 	for _, pod := range v.pods {
+		if inactive(pod) {
+			continue
+		}
 		ready, since := readiness(pod)
+		made := pod.CreationTimestamp.Unix()
 		switch {
-		case pod.DeletionTimestamp != nil:
 		case pod.Labels[manifest.LabelSpec] != v.version:
 			e.Old++
 			if ready {
 				e.OldAvailable++
 			}
+		case !ready && seen.Complete && made <= seen.Newest:
+			return e, unreadyAgain(pod), time.Time{}
+		case !ready:
+			e.Updated++
 		default:
 			e.Updated++
-			if !ready && seen.Complete && !since.Before(pod.CreationTimestamp.Add(time.Second)) {
-				return e, unreadyAgain(pod), time.Time{}
-			}
-			if ready {
-				e.Ready++
-			}
-			if at := since.Add(hold); ready && !now.Before(at) {
-				e.Available++
-			} else if ready {
+			e.Ready++
+			newest = max(newest, made)
+			if at := since.Add(hold); now.Before(at) {
 				again = earlier(again, at)
+			} else {
+				e.Available++
 			}
 		}
 	}
-	s := deployment.Status
-	declared := *deployment.Spec.Replicas
-	e.Complete = s.ObservedGeneration >= deployment.Generation && s.UpdatedReplicas == declared && s.Replicas == declared && s.AvailableReplicas == declared && e.Old == 0
+	if s := deployment.Status; s.ObservedGeneration >= deployment.Generation && int(s.UpdatedReplicas) == declared && int(s.Replicas) == declared &&
+		int(s.AvailableReplicas) == declared && e.Old == 0 && e.Updated == declared && e.Ready == declared {
+		// The clock of the controller is the one that counts.
+		e.Complete, e.Available, e.Newest = true, declared, newest
+	}
 	return e, nil, again
 }
 
@@ -169,5 +181,5 @@ func readiness(pod *corev1.Pod) (bool, time.Time) {
 }
 
 func unreadyAgain(pod *corev1.Pod) *activities.Fault {
-	return &activities.Fault{Kind: activities.Unhealthy, Message: fmt.Sprintf("pod %s was ready and is not any more", pod.Name), Evidence: &schemas.Evidence{Container: pod.Name}}
+	return &activities.Fault{Kind: activities.Unhealthy, Message: fmt.Sprintf("pod %s was ready and is not any more", pod.Name), Evidence: evidenceOf(pod)}
 }

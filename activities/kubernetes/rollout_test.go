@@ -53,7 +53,7 @@ func (w *world) supervised(from, to plan.Desired, replicas int) (*supervision.St
 		}
 		if !s.Begun {
 			require.NoError(w, w.provider.BeginRollout(w.Context(), goal, s.Paused, secrets, silent))
-			s.Declared()
+			s.Told(s.Way)
 		}
 		ctx, cancel := context.WithDeadline(w.Context(), s.Wake())
 		e, err := w.provider.WatchRollout(ctx, goal, s.Seen, secrets, silent)
@@ -63,6 +63,9 @@ func (w *world) supervised(from, to plan.Desired, replicas int) (*supervision.St
 		switch {
 		case ended:
 			s.Tick(time.Now())
+			found, err := w.provider.InspectReplicas(w.Context(), goal, secrets, silent)
+			require.NoError(w, err)
+			s.Explain(found)
 		case err != nil:
 			require.ErrorAs(w, err, &fault)
 			s.Fail(schemas.Failure{Kind: string(fault.Kind), Message: fault.Message, Evidence: fault.Evidence}, time.Now())
@@ -141,7 +144,9 @@ func TestARolloutOfManyPodsStaysWithinItsBounds(t *testing.T) {
 		require.GreaterOrEqual(t, told[i].Updated, told[i-1].Updated, "progress comes in order: %+v", told)
 		require.LessOrEqual(t, told[i].Old, told[i-1].Old, "progress comes in order: %+v", told)
 	}
-	require.Equal(t, supervision.Exchange{Declared: replicas, Updated: replicas, Ready: replicas, Available: replicas, Complete: true}, told[len(told)-1])
+	last := told[len(told)-1]
+	require.NotZero(t, last.Newest)
+	require.Equal(t, supervision.Exchange{Declared: replicas, Updated: replicas, Ready: replicas, Available: replicas, Complete: true, Newest: last.Newest}, last)
 }
 
 func TestAVersionThatPlainlyDoesNotComeUpGoesBackBeforeTheDeadline(t *testing.T) {

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -14,53 +15,82 @@ import (
 )
 
 const (
-	// unschedulableAfter is how long a pod may find no node: a node that is just being
-	// added needs about that long to be seen.
+	// unschedulableAfter is how long a pod may find no node: one that is there already and
+	// about to be free takes no longer.
 	unschedulableAfter = 15 * time.Second
+	// unpulledAfter is how old a pod of which an image could not be pulled may be: the
+	// kubelet has tried twice by then, unless the first time took so long.
+	unpulledAfter = 15 * time.Second
 	// refusedAfter is how long the server may refuse the pods of a controller, which tries
 	// again: what refuses them may be about to change.
 	refusedAfter = 10 * time.Second
 	// crashesUntilPlain is how often a container may end by itself before it is plain that
-	// it will go on doing so.
+	// it will go on doing so, and crashForgotten is after how long an end says nothing any
+	// more: the kubelet has forgotten it too.
 	crashesUntilPlain = 2
+	crashForgotten    = 10 * time.Minute
+
+	reasonOutOfMemory = "OOMKilled"
 )
+
+// errNoNode is the cause of a fault of a pod that no node can take.
+var errNoNode = errors.New("no node can take the pod")
+
+// inactive says that a controller has given a pod up, such as one that a node has evicted,
+// and leaves it there to be looked at.
+func inactive(pod *corev1.Pod) bool {
+	return pod.DeletionTimestamp != nil || pod.Spec.RestartPolicy == corev1.RestartPolicyAlways && (pod.Status.Phase == corev1.PodFailed || pod.Status.Phase == corev1.PodSucceeded)
+}
 
 // stall is why a pod will plainly not come up, with what is known of it; nil where it
 // still may. The second value is when to look again although nothing is told; zero is never.
 func stall(pod *corev1.Pod, now time.Time) (*activities.Fault, time.Time) {
-	if pod.DeletionTimestamp != nil {
+	if inactive(pod) {
 		return nil, time.Time{}
 	}
+	var again time.Time
 	for _, status := range append(append([]corev1.ContainerStatus{}, pod.Status.InitContainerStatuses...), pod.Status.ContainerStatuses...) {
-		if f := containerStall(pod, status); f != nil {
+		f, at := containerStall(pod, status, now)
+		if f != nil {
 			return f, time.Time{}
 		}
+		again = earlier(again, at)
 	}
+	f, at := unscheduled(pod, now)
+	return f, earlier(again, at)
+}
+
+// unscheduled is a pod that no node can take, once that has stood for a while. One that
+// waits until others have made room has a node.
+func unscheduled(pod *corev1.Pod, now time.Time) (*activities.Fault, time.Time) {
 	for _, c := range pod.Status.Conditions {
-		if c.Type != corev1.PodScheduled || c.Status != corev1.ConditionFalse || c.Reason != corev1.PodReasonUnschedulable {
+		if c.Type != corev1.PodScheduled || c.Status != corev1.ConditionFalse || c.Reason != corev1.PodReasonUnschedulable || pod.Status.NominatedNodeName != "" {
 			continue
 		}
-		since := c.LastTransitionTime.Time
-		if now.Sub(since) < unschedulableAfter {
-			return nil, since.Add(unschedulableAfter)
+		if at := c.LastTransitionTime.Add(unschedulableAfter); now.Before(at) {
+			return nil, at
 		}
 		return &activities.Fault{Kind: activities.Unhealthy, Message: fmt.Sprintf("no node can take pod %s: %s", pod.Name, c.Message),
-			Hint: "ask for less, or add nodes", Evidence: &schemas.Evidence{Container: pod.Name}}, time.Time{}
+			Hint: "ask for less, or add nodes", Evidence: &schemas.Evidence{Container: pod.Name}, Err: errNoNode}, time.Time{}
 	}
 	return nil, time.Time{}
 }
 
-// containerStall is why a container will plainly not run; nil where it still may.
-func containerStall(pod *corev1.Pod, status corev1.ContainerStatus) *activities.Fault {
+// containerStall is why a container will plainly not run; nil where it still may. The
+// second value is when to look again.
+func containerStall(pod *corev1.Pod, status corev1.ContainerStatus, now time.Time) (*activities.Fault, time.Time) {
 	if w := status.State.Waiting; w != nil {
 		switch w.Reason {
-		case "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull":
-			return &activities.Fault{Kind: activities.NotFound, Field: "properties.image",
-				Message: fmt.Sprintf("image %s cannot be pulled by pod %s (%s): %s", status.Image, pod.Name, w.Reason, w.Message),
-				Hint:    "check the reference and the credentials", Evidence: evidence(pod, status)}
+		case "ErrImagePull", "ImagePullBackOff":
+			if at := begun(pod).Add(unpulledAfter); now.Before(at) {
+				return nil, at
+			}
+			return unpulled(pod, status), time.Time{}
+		case "InvalidImageName", "ErrImageNeverPull":
+			return unpulled(pod, status), time.Time{}
 		case "CreateContainerConfigError", "CreateContainerError", "RunContainerError":
 			return &activities.Fault{Kind: activities.Unhealthy,
-				Message: fmt.Sprintf("container %s of pod %s cannot be made (%s): %s", status.Name, pod.Name, w.Reason, w.Message), Evidence: evidence(pod, status)}
+				Message: fmt.Sprintf("container %s of pod %s cannot be made (%s): %s", status.Name, pod.Name, w.Reason, w.Message), Evidence: evidence(pod, status)}, time.Time{}
 		}
 	}
 	ended := status.State.Terminated
@@ -69,13 +99,26 @@ func containerStall(pod *corev1.Pod, status corev1.ContainerStatus) *activities.
 	}
 	switch {
 	case ended == nil:
-		return nil
 	case pod.Spec.RestartPolicy == corev1.RestartPolicyNever && ended.ExitCode != 0:
-		return crashed(pod, status, ended)
-	case pod.Spec.RestartPolicy == corev1.RestartPolicyAlways && status.RestartCount >= crashesUntilPlain && !status.Ready:
-		return crashed(pod, status, ended)
+		return crashed(pod, status, ended), time.Time{}
+	case pod.Spec.RestartPolicy == corev1.RestartPolicyAlways && status.RestartCount >= crashesUntilPlain && !status.Ready && now.Before(ended.FinishedAt.Add(crashForgotten)):
+		return crashed(pod, status, ended), time.Time{}
 	}
-	return nil
+	return nil, time.Time{}
+}
+
+// begun is since when a node has a pod.
+func begun(pod *corev1.Pod) time.Time {
+	if pod.Status.StartTime != nil {
+		return pod.Status.StartTime.Time
+	}
+	return pod.CreationTimestamp.Time
+}
+
+func unpulled(pod *corev1.Pod, status corev1.ContainerStatus) *activities.Fault {
+	return &activities.Fault{Kind: activities.NotFound, Field: "properties.image",
+		Message: fmt.Sprintf("image %s cannot be pulled by pod %s (%s): %s", status.Image, pod.Name, status.State.Waiting.Reason, status.State.Waiting.Message),
+		Hint:    "check the reference and the credentials", Evidence: evidence(pod, status)}
 }
 
 func crashed(pod *corev1.Pod, status corev1.ContainerStatus, ended *corev1.ContainerStateTerminated) *activities.Fault {
@@ -83,24 +126,10 @@ func crashed(pod *corev1.Pod, status corev1.ContainerStatus, ended *corev1.Conta
 	if status.RestartCount > 0 {
 		message += fmt.Sprintf(" and was restarted %d times", status.RestartCount)
 	}
-	if ended.Reason == "OOMKilled" {
+	if ended.Reason == reasonOutOfMemory {
 		message += ", since it wanted more memory than its limit"
 	}
 	return &activities.Fault{Kind: activities.Unhealthy, Message: message, Evidence: evidence(pod, status)}
-}
-
-// evidence is what the pod's status tells of a container.
-func evidence(pod *corev1.Pod, status corev1.ContainerStatus) *schemas.Evidence {
-	e := &schemas.Evidence{Container: pod.Name}
-	ended := status.State.Terminated
-	if ended == nil {
-		ended = status.LastTerminationState.Terminated
-	}
-	if ended != nil {
-		code := int(ended.ExitCode)
-		e.ExitCode = &code
-	}
-	return e
 }
 
 // refusal is why the server lets the controller of a Deployment make no pods, once that

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"time"
@@ -26,6 +27,10 @@ type view struct {
 	version string
 	// began is since when it is looked at.
 	began time.Time
+	// expected are the pods for which a node is being added.
+	expected map[string]bool
+	// objectListed and podsListed say that everything that was there was told of.
+	objectListed, podsListed bool
 }
 
 // news is what one of the two watches of a look tells.
@@ -34,12 +39,52 @@ type news struct {
 	pod   bool
 }
 
+// newsTogether bounds what is looked at as one change, where much is told at once.
+const newsTogether = 100
+
+// attend looks until decide is done or has a fault, or until it is plain that the declared
+// version will not come up. The error then is the fault, with evidence.
+func (p *Provider) attend(ctx context.Context, d plan.Desired, r cluster.Reference, secrets activities.Secrets, decide func(view) (done bool, fault *activities.Fault, again time.Time)) error {
+	expected := map[string]bool{}
+	for {
+		var fault *activities.Fault
+		err := p.look(ctx, d, r, expected, func(v view) (bool, time.Time) {
+			var done bool
+			var again time.Time
+			done, fault, again = decide(v)
+			return done || fault != nil, again
+		})
+		if err != nil || fault == nil {
+			return err
+		}
+		if pod := fault.Evidence; errors.Is(fault, errNoNode) && p.nodeIsAdded(ctx, r.Namespace, pod.Container) {
+			expected[pod.Container] = true
+			continue
+		}
+		return p.withEvidence(ctx, d, r.Namespace, secrets, fault)
+	}
+}
+
+// nodeIsAdded says whether the cluster's autoscaler has noted that it adds a node for a pod.
+// https://github.com/kubernetes/autoscaler/blob/master/cluster-autoscaler/FAQ.md,
+// https://karpenter.sh/docs/troubleshooting/
+func (p *Provider) nodeIsAdded(ctx context.Context, namespace, pod string) bool {
+	added := false
+	err := p.events(ctx, namespace, pod, func(e *corev1.Event) {
+		added = added || e.Reason == "TriggeredScaleUp" || e.Reason == "Nominated"
+	})
+	if err != nil {
+		p.logger.Warn("cannot see whether a node is added for a pod", "pod", pod, "error", err)
+	}
+	return added
+}
+
 // look calls decide with every view that the server tells of, until it is done. Decide
 // may name a time at which to be called again although nothing was told.
-func (p *Provider) look(ctx context.Context, d plan.Desired, r cluster.Reference, decide func(view) (done bool, again time.Time)) error {
+func (p *Provider) look(ctx context.Context, d plan.Desired, r cluster.Reference, expected map[string]bool, decide func(view) (done bool, again time.Time)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	told := make(chan news)
+	told := make(chan news, newsTogether)
 	group, groupContext := errgroup.WithContext(ctx)
 	follow := func(options cluster.ListOptions, pod bool) {
 		group.Go(func() error {
@@ -55,7 +100,7 @@ func (p *Provider) look(ctx context.Context, d plan.Desired, r cluster.Reference
 	}
 	follow(cluster.ListOptions{Kind: r.GroupVersionKind, Namespace: r.Namespace, Fields: "metadata.name=" + r.Name}, false)
 	follow(cluster.ListOptions{Kind: kindPod, Namespace: r.Namespace, Labels: selector(manifest.Identity(d.Target))}, true)
-	v := view{began: time.Now(), pods: map[string]*corev1.Pod{}, version: manifest.VersionLabels(d)[manifest.LabelSpec]}
+	v := view{began: time.Now(), expected: expected, pods: map[string]*corev1.Pod{}, version: manifest.VersionLabels(d)[manifest.LabelSpec]}
 	done := v.gather(groupContext, told, decide)
 	cancel()
 	if err := group.Wait(); !done {
@@ -66,7 +111,6 @@ func (p *Provider) look(ctx context.Context, d plan.Desired, r cluster.Reference
 
 // gather keeps the view up to date until decide is done, or the watches have ended.
 func (v *view) gather(ctx context.Context, told <-chan news, decide func(view) (bool, time.Time)) bool {
-	var objectListed, podsListed bool
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C
@@ -76,11 +120,12 @@ func (v *view) gather(ctx context.Context, told <-chan news, decide func(view) (
 			return false
 		case n := <-told:
 			v.take(n)
-			objectListed = objectListed || !n.pod && n.event.Object == nil
-			podsListed = podsListed || n.pod && n.event.Object == nil
+			for range len(told) {
+				v.take(<-told)
+			}
 		case <-timer.C:
 		}
-		if !objectListed || !podsListed {
+		if !v.objectListed || !v.podsListed {
 			continue
 		}
 		done, again := decide(*v)
@@ -96,7 +141,10 @@ func (v *view) gather(ctx context.Context, told <-chan news, decide func(view) (
 func (v *view) take(n news) {
 	o := n.event.Object
 	switch {
+	case o == nil && n.pod:
+		v.podsListed = true
 	case o == nil:
+		v.objectListed = true
 	case !n.pod && n.event.Deleted:
 		v.object = nil
 	case !n.pod:
@@ -120,6 +168,9 @@ func (v *view) stall(now time.Time) (*activities.Fault, time.Time) {
 			continue
 		}
 		fault, at := stall(pod, now)
+		if fault != nil && errors.Is(fault, errNoNode) && v.expected[name] {
+			continue
+		}
 		if fault != nil {
 			return fault, time.Time{}
 		}

@@ -27,11 +27,16 @@ func (s *State) Command(order schemas.RolloutOrder, by string, now time.Time) er
 		s.Paused, s.Begun = false, false
 		s.Deadline, s.Left = now.Add(s.Left), 0
 		s.Seen.Complete = false // what was complete meanwhile is to be told again
-	case schemas.RolloutPromote, schemas.RolloutPromoteAll:
+	case schemas.RolloutPromote:
 		if s.Phase != schemas.RolloutMonitoring {
-			return errors.New("the rollout waits for nothing that could be promoted; wait until it does")
+			return errors.New("the rollout waits for nothing that could be promoted; promote it as a whole, or wait until it does")
 		}
 		s.Phase = schemas.RolloutSucceeded
+	case schemas.RolloutPromoteAll:
+		s.Hurry = true
+		if s.Phase == schemas.RolloutMonitoring {
+			s.settle(now)
+		}
 	case schemas.RolloutAbort:
 		if !s.canGoBack() {
 			return errors.New("there is no stable version to go back to")
@@ -52,6 +57,6 @@ func (s *State) pause(now time.Time) error {
 		return errors.New("every replica is of the new version already, which leaves nothing to pause")
 	}
 	s.Paused, s.Begun = true, false
-	s.Left, s.Deadline = s.Deadline.Sub(now), time.Time{}
+	s.Left, s.Deadline = max(0, s.Deadline.Sub(now)), time.Time{}
 	return nil
 }

@@ -2,7 +2,6 @@ package supervision
 
 import (
 	"fmt"
-	"time"
 
 	"windlass/plan/rollout"
 	"windlass/schemas"
@@ -10,35 +9,41 @@ import (
 
 // Status is the rollout in figures, for people. The caller adds what it is of.
 func (s *State) Status() schemas.RolloutStatus {
-	goal, other := s.Goal(), s.Stable
-	if s.Back {
-		other = s.Target
-	}
-	set := func(role string, v rollout.Version, declared, there, available int) schemas.RolloutSet {
-		return schemas.RolloutSet{
-			Role: role, Version: rollout.Short(v.Set), Revision: v.Revision, Image: v.Image,
-			Declared: declared, There: there, Available: available, Serving: available,
+	set := func(role string, v rollout.Version) schemas.RolloutSet {
+		of := schemas.RolloutSet{Role: role, Version: rollout.Short(v.Set), Revision: v.Revision, Image: v.Image, Declared: v.Replicas}
+		if v == s.Goal() {
+			of.Declared, of.There, of.Available = s.declared(), s.Seen.Updated, s.Seen.Available
+		} else {
+			of.There, of.Available = s.Seen.Old, s.Seen.OldAvailable
 		}
-	}
-	role, otherRole := schemas.RolloutTarget, schemas.RolloutStable
-	if s.Back {
-		role, otherRole = otherRole, role
+		of.Serving = of.Available
+		return of
 	}
 	status := schemas.RolloutStatus{
 		Strategy: s.Strategy.Type, Phase: s.Phase, Paused: s.Paused, Deadline: s.Deadline, Error: s.Failure, Message: s.message(),
-		Sets: []schemas.RolloutSet{set(role, goal, max(s.Seen.Declared, goal.Replicas), s.Seen.Updated, s.Seen.Available)},
+		Sets: []schemas.RolloutSet{set(schemas.RolloutTarget, s.Target)},
 	}
-	if other.Set != "" && other.Set != goal.Set {
-		status.Sets = append(status.Sets, set(otherRole, other, other.Replicas, s.Seen.Old, s.Seen.OldAvailable))
-	} else if s.Seen.Old > 0 {
-		status.Sets = append(status.Sets, set(schemas.RolloutOld, rollout.Version{}, 0, s.Seen.Old, s.Seen.OldAvailable))
+	switch {
+	case s.canGoBack():
+		status.Sets = append(status.Sets, set(schemas.RolloutStable, s.Stable))
+	case s.Seen.Old > 0:
+		status.Sets = append(status.Sets, set(schemas.RolloutOld, rollout.Version{}))
 	}
 	return status
 }
 
+// declared is how many replicas there are to be. The place knows it best, since another
+// controller may decide on it.
+func (s *State) declared() int {
+	if s.Seen == (Exchange{}) {
+		return s.Goal().Replicas
+	}
+	return s.Seen.Declared
+}
+
 // message says in words what the rollout is at.
 func (s *State) message() string {
-	text := fmt.Sprintf("%d of %d replicas are available", s.Seen.Available, max(s.Seen.Declared, s.Goal().Replicas))
+	text := fmt.Sprintf("%d of %d replicas are available", s.Seen.Available, s.declared())
 	if s.Seen.Old > 0 {
 		text += fmt.Sprintf(", %d of other versions are there", s.Seen.Old)
 	}
@@ -46,12 +51,16 @@ func (s *State) message() string {
 		text += fmt.Sprintf("; waits for %d", waiting)
 	}
 	if s.Phase == schemas.RolloutMonitoring {
-		text += "; watches them until " + s.Wake().UTC().Format("15:04:05") + " UTC"
+		text += "; watches them until " + s.watchedUntil().UTC().Format("15:04:05") + " UTC"
 	}
 	return text
 }
 
-// overdue says what the deadline found.
-func (s *State) overdue() string {
-	return fmt.Sprintf("no replica became available in %s: %s", time.Duration(s.Strategy.ProgressDeadlineSeconds)*time.Second, s.message())
+// overdue is the failure of a rollout that stood still for too long.
+func (s *State) overdue() schemas.Failure {
+	return schemas.Failure{
+		Kind: rollout.KindDeadline, Field: "properties.strategy.progressDeadlineSeconds",
+		Message: fmt.Sprintf("no replica became available within %s: %s", s.allowed(), s.message()),
+		Hint:    "look at what the replica says, or give it more time",
+	}
 }
