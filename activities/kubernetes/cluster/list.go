@@ -168,6 +168,7 @@ func (f *following) once(ctx context.Context) error {
 			return ctx.Err()
 		case event, open := <-stream.ResultChan():
 			if !open {
+				f.client.connection.lose() // the server may have gone, and just be back
 				return nil
 			}
 			if err := f.event(ctx, event); err != nil {
