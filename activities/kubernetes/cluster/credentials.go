@@ -17,7 +17,7 @@ type renewing struct {
 
 	mutex   sync.Mutex
 	current http.RoundTripper
-	// lost is when a request last had no answer, or that of a server in trouble.
+	// lost is when a request last had no answer, or that of a server that is away.
 	lost time.Time
 }
 
@@ -30,7 +30,8 @@ func newRenewing(from Config, config *rest.Config) (*renewing, error) {
 func (r *renewing) RoundTrip(request *http.Request) (*http.Response, error) {
 	used := r.transport()
 	answer, err := used.RoundTrip(request)
-	if request.Context().Err() == nil && (err != nil || answer.StatusCode >= http.StatusInternalServerError) {
+	// A 500 is no sign of it: it also answers what is not of the type of its kind.
+	if request.Context().Err() == nil && (err != nil || answer.StatusCode > http.StatusInternalServerError) {
 		r.lose()
 	}
 	if err != nil || answer.StatusCode != http.StatusUnauthorized || request.Body != nil && request.GetBody == nil {

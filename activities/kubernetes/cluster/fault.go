@@ -26,6 +26,9 @@ func (c *Client) fault(ctx context.Context, doing string, err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
+	if isUntyped(err) {
+		return &activities.Fault{Kind: activities.Invalid, Message: doing + ": " + withoutValues(messageOf(err))}
+	}
 	f := &activities.Fault{Kind: kindOf(err), Message: doing + ": " + messageOf(err), Err: err}
 	if (f.Kind == activities.Forbidden || f.Kind == activities.Unauthorized) && admissionHint(err) == "" && !isQuota(err) && c.connection.settling() {
 		f.Kind = activities.Unavailable
@@ -53,7 +56,7 @@ func kindOf(err error) activities.FaultKind {
 	case apierrors.IsNotFound(err):
 		return activities.NotFound
 	case apierrors.IsInvalid(err), apierrors.IsBadRequest(err), apierrors.IsMethodNotSupported(err), apierrors.IsNotAcceptable(err),
-		apierrors.IsUnsupportedMediaType(err), apierrors.IsRequestEntityTooLargeError(err), isUntyped(err):
+		apierrors.IsUnsupportedMediaType(err), apierrors.IsRequestEntityTooLargeError(err):
 		return activities.Invalid
 	case apierrors.IsConflict(err), apierrors.IsAlreadyExists(err):
 		return activities.Conflict
@@ -79,10 +82,26 @@ func isQuota(err error) bool {
 }
 
 // isUntyped says that what was applied is not of the type of its kind: a field that there
-// is not, or a value that cannot be read. A server answers that with 500.
+// is not, or a value that cannot be read. A server answers that with 500, and says the
+// value, which may be a secret.
 func isUntyped(err error) bool {
 	text := err.Error()
 	return strings.Contains(text, "failed to create typed patch object") || strings.Contains(text, "failed to convert new object")
+}
+
+// withoutValues leaves of such an answer which fields it is about, and what each should be.
+func withoutValues(text string) string {
+	var left []string
+	cut := false
+	for line := range strings.Lines(text) {
+		line = strings.TrimRight(line, "\n")
+		if cut && !strings.HasPrefix(strings.TrimLeft(line, " "), ".") {
+			continue // the value goes on
+		}
+		line, _, cut = strings.Cut(line, ", got ")
+		left = append(left, line)
+	}
+	return strings.Join(left, "\n")
 }
 
 // retryable says whether the same request may succeed later.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -121,6 +122,13 @@ func TestAServerThatHasJustComeBackMayNotKnowItsUsersYet(t *testing.T) {
 		c.connection.lost = time.Now().Add(-settleTime)
 		refuse(2)
 		requireFault(t, get(), want, "")
+		gate.Clear()
+
+		// What is not of the type of its kind is answered with 500 by one that is well.
+		gate.Make(kubernetes.Trouble{Path: "/configmaps/", Code: http.StatusInternalServerError})
+		requireFault(t, get(), activities.Unavailable, "see whether the API server")
+		refuse(2)
+		requireFault(t, get(), want, "")
 	}
 }
 
@@ -152,6 +160,32 @@ func TestWhatIsInvalidNamesEachField(t *testing.T) {
 		_, err := c.Apply(t.Context(), parsed(t, namespace, `{apiVersion: example.test/v1, kind: Nothing, metadata: {name: a}}`), ApplyOptions{})
 		requireFault(t, err, activities.Invalid, "install its custom resource definition", "does not serve the kind Nothing of example.test/v1")
 	})
+}
+
+func TestWhatIsOfAWrongTypeIsNotSaid(t *testing.T) {
+	t.Parallel()
+	namespace := shared.Namespace(t)
+	c := administrator(t)
+	for name, test := range map[string]struct{ text, field string }{
+		"a number":     {`{apiVersion: v1, kind: Secret, metadata: {name: a}, stringData: {password: 20406080, pin: 30507090}}`, ".stringData.password: expected string; .stringData.pin: expected string"},
+		"a map":        {`{apiVersion: v1, kind: Secret, metadata: {name: a}, stringData: {password: {hidden: "20406080"}}}`, ".stringData.password: expected string"},
+		"some lines":   {`{apiVersion: v1, kind: Secret, metadata: {name: a}, stringData: "one\n20406080\nthree"}`, ".stringData: expected map"},
+		"a flag":       {`{apiVersion: v1, kind: Secret, metadata: {name: a}, immutable: "20406080"}`, ".immutable: expected boolean"},
+		"no such text": {`{apiVersion: v1, kind: Secret, metadata: {name: a}, data: {password: "20406080!"}}`, "illegal base64 data"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			_, err := c.Apply(t.Context(), parsed(t, namespace, test.text), ApplyOptions{})
+			requireFault(t, err, activities.Invalid, "")
+			for _, field := range strings.Split(test.field, "; ") {
+				require.ErrorContains(t, err, field)
+			}
+			for ; err != nil; err = errors.Unwrap(err) {
+				require.NotContains(t, err.Error(), "0406080", "the value")
+				require.NotContains(t, err.Error(), "0507090", "the value")
+			}
+		})
+	}
 }
 
 func TestAQuotaSaysThatItIsOne(t *testing.T) {
