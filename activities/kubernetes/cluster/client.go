@@ -9,18 +9,16 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"sync"
+	"strings"
 	"time"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
-	"k8s.io/client-go/discovery/cached/memory"
 	"k8s.io/client-go/dynamic"
 	v1 "k8s.io/client-go/kubernetes/typed/core/v1"
 	_ "k8s.io/client-go/plugin/pkg/client/auth" // every kind of authentication that a kubeconfig can name
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/restmapper"
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/client-go/util/flowcontrol"
 
@@ -48,8 +46,8 @@ type Config struct {
 	Context string
 	// InCluster takes the service account of the pod whatever files there are.
 	InCluster bool
-	// QPS and Burst bound the requests per second, watches and renewals included. The
-	// defaults are DefaultQPS and DefaultBurst.
+	// QPS and Burst bound the requests per second, watches included. The defaults are
+	// DefaultQPS and DefaultBurst.
 	QPS   float32
 	Burst int
 }
@@ -60,13 +58,9 @@ type Client struct {
 	connection *renewing
 	objects    dynamic.Interface
 	core       v1.CoreV1Interface
-	server     discovery.CachedDiscoveryInterface
-	mapper     *restmapper.DeferredDiscoveryRESTMapper
+	catalogues *catalogues
+	limiter    flowcontrol.RateLimiter
 	writes     WriteOptions
-
-	mutex sync.Mutex
-	// discovered is when the server was last asked for its kinds since one was missing.
-	discovered time.Time
 }
 
 // New returns a client. It contacts nobody: a server that cannot be reached is reported
@@ -80,8 +74,8 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("provider %s: kubeconfig: %w", c.Name, err)
 	}
-	config.QPS, config.Burst = cmp.Or(c.QPS, DefaultQPS), cmp.Or(c.Burst, DefaultBurst)
-	config.RateLimiter = flowcontrol.NewTokenBucketRateLimiter(config.QPS, config.Burst)
+	limiter := flowcontrol.NewTokenBucketRateLimiter(cmp.Or(c.QPS, DefaultQPS), cmp.Or(c.Burst, DefaultBurst))
+	config.QPS = -1 // requests take their turn before their time begins
 	config.WarningHandler = rest.NoWarnings{}
 	connection := &http.Client{Transport: transport}
 	objects, err := dynamic.NewForConfigAndClient(config, connection)
@@ -96,8 +90,7 @@ func New(c Config) (*Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("provider %s: %w", c.Name, err)
 	}
-	cached := memory.NewMemCacheClient(found)
-	return &Client{name: c.Name, connection: transport, objects: objects, core: core, server: cached, mapper: restmapper.NewDeferredDiscoveryRESTMapper(cached)}, nil
+	return &Client{name: c.Name, connection: transport, objects: objects, core: core, catalogues: &catalogues{server: found}, limiter: limiter}, nil
 }
 
 func configuration(c Config) (*rest.Config, error) {
@@ -106,7 +99,11 @@ func configuration(c Config) (*rest.Config, error) {
 	if c.InCluster || c.Kubeconfig == "" && !anyExists(rules.Precedence) {
 		return named(rest.InClusterConfig())
 	}
-	return named(clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.Context}).ClientConfig())
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{CurrentContext: c.Context}).ClientConfig()
+	if clientcmd.IsEmptyConfig(err) {
+		err = fmt.Errorf("%s names no cluster; name a file that does", strings.Join(rules.GetLoadingPrecedence(), ", "))
+	}
+	return named(config, err)
 }
 
 // named has requests say who makes them.
@@ -126,13 +123,41 @@ func anyExists(files []string) bool {
 	return false
 }
 
+// begin waits for the turn of a request and bounds the request, and not the waiting, by
+// requestTimeout.
+func (c *Client) begin(ctx context.Context, doing string) (bounded context.Context, cancel context.CancelFunc, err error) {
+	if err := c.turn(ctx, doing); err != nil {
+		return nil, nil, err
+	}
+	bounded, cancel = context.WithTimeout(ctx, requestTimeout)
+	return bounded, cancel, nil
+}
+
+// turn waits until one more request is within the limit. A turn that would come after the
+// deadline of ctx is a *Fault of kind Throttled at once.
+func (c *Client) turn(ctx context.Context, doing string) error {
+	err := c.limiter.Wait(ctx)
+	switch {
+	case err == nil:
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("%s: %w", doing, ctx.Err())
+	}
+	return &activities.Fault{Kind: activities.Throttled, Message: fmt.Sprintf("%s: provider %q may not make so many requests in that time", doing, c.name),
+		Hint: "raise the provider's limits of requests, or do less at a time", Err: err}
+}
+
 // Version says what answers, such as "Kubernetes v1.37.2".
 func (c *Client) Version(ctx context.Context) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
-	defer cancel()
-	version, err := discovery.ToServerVersionInterfaceWithContext(c.server).ServerVersionWithContext(ctx)
+	const doing = "ask the server for its version"
+	bounded, cancel, err := c.begin(ctx, doing)
 	if err != nil {
-		return "", c.fault(ctx, "ask the server for its version", err)
+		return "", err
+	}
+	defer cancel()
+	version, err := c.catalogues.server.ServerVersionWithContext(bounded)
+	if err != nil {
+		return "", c.fault(ctx, doing, err)
 	}
 	return "Kubernetes " + version.GitVersion, nil
 }
@@ -140,11 +165,9 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 // mapping finds how the server serves a kind. One that is not known may have been
 // installed since the server was asked last.
 func (c *Client) mapping(ctx context.Context, kind schema.GroupVersionKind) (*meta.RESTMapping, error) {
-	mapping, err := c.mapper.RESTMappingWithContext(ctx, kind.GroupKind(), kind.Version)
-	if meta.IsNoMatchError(err) && c.stale() {
-		c.Rediscover()
-		mapping, err = c.mapper.RESTMappingWithContext(ctx, kind.GroupKind(), kind.Version)
-	}
+	mapping, err := find(ctx, c.catalogues, func(known *catalogue) (*meta.RESTMapping, error) {
+		return known.RESTMappingWithContext(ctx, kind.GroupKind(), kind.Version)
+	}, kind.Group)
 	if meta.IsNoMatchError(err) {
 		return nil, &activities.Fault{Kind: activities.Invalid, Message: fmt.Sprintf("the cluster of provider %q does not serve the kind %s of %s", c.name, kind.Kind, kind.GroupVersion()),
 			Hint: "install its custom resource definition, or correct apiVersion and kind", Err: err}
@@ -155,23 +178,8 @@ func (c *Client) mapping(ctx context.Context, kind schema.GroupVersionKind) (*me
 	return mapping, nil
 }
 
-// discoveryAge is for how long a kind that the server did not have is taken not to be there.
-const discoveryAge = 10 * time.Second
-
-// stale says whether the server was last asked for its kinds some time ago.
-func (c *Client) stale() bool {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	return time.Since(c.discovered) > discoveryAge
-}
-
 // Rediscover has the server asked for its kinds again: something has changed them.
-func (c *Client) Rediscover() {
-	c.mutex.Lock()
-	defer c.mutex.Unlock()
-	c.discovered = time.Now()
-	c.mapper.Reset()
-}
+func (c *Client) Rediscover() { c.catalogues.reset() }
 
 // Serves says whether the cluster knows a kind in that version.
 func (c *Client) Serves(ctx context.Context, kind schema.GroupVersionKind) (bool, error) {

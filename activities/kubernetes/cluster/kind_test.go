@@ -26,7 +26,7 @@ func TestKindsAsPeopleCallThem(t *testing.T) {
 		require.NoError(t, err, word)
 		require.Equal(t, want, found, word)
 	}
-	for _, word := range []string{"carts", "deployments.shop", ""} {
+	for _, word := range []string{"parcels", "deployments.shop", ""} {
 		_, err := c.KindOf(t.Context(), word)
 		requireFaultOf(t, err, activities.Invalid)
 	}

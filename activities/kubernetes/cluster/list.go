@@ -27,6 +27,8 @@ type ListOptions struct {
 	Labels, Fields string
 }
 
+func (o ListOptions) doing(verb string) string { return verb + " objects of kind " + o.Kind.Kind }
+
 // List visits every object that is meant, page by page, and returns the version of the
 // collection that it saw. An object may be visited twice when the server has forgotten
 // the version that the list began with.
@@ -37,13 +39,13 @@ func (c *Client) List(ctx context.Context, options ListOptions, visit func(*unst
 	}
 	said := metav1.ListOptions{LabelSelector: options.Labels, FieldSelector: options.Fields, Limit: pageSize}
 	for {
-		page, err := c.page(ctx, api, said)
+		page, err := c.page(ctx, options, api, said)
 		if apierrors.IsResourceExpired(err) && said.Continue != "" {
 			said.Continue = "" // from the beginning, in one consistent view again
 			continue
 		}
 		if err != nil {
-			return "", c.fault(ctx, "list objects of kind "+options.Kind.Kind, err)
+			return "", c.fault(ctx, options.doing("list"), err)
 		}
 		for i := range page.Items {
 			// The items of some lists do not say what they are.
@@ -67,14 +69,14 @@ func (c *Client) Page(ctx context.Context, options ListOptions, most int64, from
 		return nil, "", err
 	}
 	said := metav1.ListOptions{LabelSelector: options.Labels, FieldSelector: options.Fields, Limit: most, Continue: from}
-	page, err := c.page(ctx, api, said)
+	page, err := c.page(ctx, options, api, said)
 	var status apierrors.APIStatus
 	if apierrors.IsResourceExpired(err) && errors.As(err, &status) && status.Status().Continue != "" {
 		said.Continue = status.Status().Continue
-		page, err = c.page(ctx, api, said)
+		page, err = c.page(ctx, options, api, said)
 	}
 	if err != nil {
-		return nil, "", c.fault(ctx, "list objects of kind "+options.Kind.Kind, err)
+		return nil, "", c.fault(ctx, options.doing("list"), err)
 	}
 	for i := range page.Items {
 		page.Items[i].SetGroupVersionKind(options.Kind)
@@ -82,10 +84,13 @@ func (c *Client) Page(ctx context.Context, options ListOptions, most int64, from
 	return page.Items, page.GetContinue(), nil
 }
 
-func (c *Client) page(ctx context.Context, api dynamic.ResourceInterface, said metav1.ListOptions) (*unstructured.UnstructuredList, error) {
-	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+func (c *Client) page(ctx context.Context, options ListOptions, api dynamic.ResourceInterface, said metav1.ListOptions) (*unstructured.UnstructuredList, error) {
+	bounded, cancel, err := c.begin(ctx, options.doing("list"))
+	if err != nil {
+		return nil, err
+	}
 	defer cancel()
-	return api.List(ctx, said)
+	return api.List(bounded, said)
 }
 
 // Event is what is told of an object: that it is as it is, or that it is gone. One
@@ -151,6 +156,9 @@ func (f *following) once(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := f.client.turn(ctx, f.options.doing("watch")); err != nil {
+		return err
+	}
 	stream, err := api.Watch(ctx, metav1.ListOptions{
 		LabelSelector: f.options.Labels, FieldSelector: f.options.Fields, ResourceVersion: f.version, AllowWatchBookmarks: true,
 	})
@@ -159,7 +167,7 @@ func (f *following) once(ctx context.Context) error {
 		return nil
 	}
 	if err != nil {
-		return f.client.fault(ctx, "watch objects of kind "+f.options.Kind.Kind, err)
+		return f.client.fault(ctx, f.options.doing("watch"), err)
 	}
 	defer stream.Stop()
 	for !f.done {
@@ -213,7 +221,8 @@ func (f *following) event(ctx context.Context, event watch.Event) error {
 			f.version = ""
 			return nil
 		}
-		return f.client.fault(ctx, "watch objects of kind "+f.options.Kind.Kind, err)
+		f.client.connection.lose() // what broke may be the connection
+		return f.client.fault(ctx, f.options.doing("watch"), err)
 	}
 	f.version = o.GetResourceVersion()
 	switch event.Type {

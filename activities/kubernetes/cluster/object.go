@@ -65,7 +65,7 @@ type WriteOptions struct {
 
 // With is a client of the same server whose writes have these options.
 func (c *Client) With(options WriteOptions) *Client {
-	return &Client{name: c.name, connection: c.connection, objects: c.objects, core: c.core, server: c.server, mapper: c.mapper, writes: options}
+	return &Client{name: c.name, connection: c.connection, objects: c.objects, core: c.core, catalogues: c.catalogues, limiter: c.limiter, writes: options}
 }
 
 func (c *Client) manager() string { return cmp.Or(c.writes.Manager, FieldManager) }
@@ -105,11 +105,15 @@ func (c *Client) one(ctx context.Context, doing string, r Reference, request fun
 	if err != nil {
 		return nil, err
 	}
-	bounded, cancel := context.WithTimeout(ctx, requestTimeout)
+	doing += " " + r.String()
+	bounded, cancel, err := c.begin(ctx, doing)
+	if err != nil {
+		return nil, err
+	}
 	defer cancel()
 	o, err := request(bounded, api)
 	if err != nil {
-		return nil, c.fault(ctx, doing+" "+r.String(), err)
+		return nil, c.fault(ctx, doing, err)
 	}
 	return o, nil
 }
