@@ -71,8 +71,10 @@ type Database struct {
 	// SecurityGroups are as in Compute.
 	SecurityGroups []string     `json:"securityGroups,omitempty"`
 	Resources      Requirements `json:"resources,omitzero"`
-	// Retention is as in Storage, of the volume with the data.
-	Retention Retention `json:"retention,omitempty"`
+	// Size, Driver and Retention are as in Storage, of the volume with the data.
+	Size      quantity.Memory `json:"size,omitempty"`
+	Driver    string          `json:"driver,omitempty"`
+	Retention Retention       `json:"retention,omitempty"`
 	// StartPeriod is how long the server has until it must accept queries; the default is 60s.
 	StartPeriod *quantity.Duration `json:"startPeriod,omitempty"`
 	// StopGracePeriod lies between the stop signal and SIGKILL; the default is 30s.
@@ -80,6 +82,11 @@ type Database struct {
 	// PullPolicy and RegistryCredentials are as in Compute.
 	PullPolicy          PullPolicy           `json:"pullPolicy,omitempty"`
 	RegistryCredentials *RegistryCredentials `json:"registryCredentials,omitempty"`
+}
+
+// Data is the volume with the data, as a Storage would declare it.
+func (d Database) Data() Storage {
+	return Storage{Size: d.Size, Driver: d.Driver, Retention: d.Retention}
 }
 
 // The values of Database.Engine.

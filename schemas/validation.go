@@ -225,6 +225,9 @@ func (v *validation) endState(index int, c Compute) {
 
 func (v *validation) database(index int, d Database) {
 	v.requirements(v.path(index, "properties.resources"), d.Resources)
+	if _, err := d.Size.Bytes(); err != nil {
+		v.fault(v.path(index, "properties.size"), err.Error())
+	}
 	if d.Engine == EnginePostgres {
 		return
 	}

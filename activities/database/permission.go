@@ -51,6 +51,9 @@ func Permit(engines map[string]Engine, d plan.Desired, o plan.Observed) error {
 	case is != wanted:
 		return refuse("retention", fmt.Sprintf("the data volume was made with retention %q, and the engine cannot change a volume", is),
 			fmt.Sprintf("declare retention %q, or another resource and move the data", is))
+	case before.Driver != after.Driver:
+		return refuse("driver", fmt.Sprintf("the data volume was made with driver %q, and a volume does not change its driver", before.Driver),
+			fmt.Sprintf("declare driver %q, or a Database of another name and move the data", before.Driver))
 	case has.Database != asked.Database:
 		return refuse("name", fmt.Sprintf("the server was made with a database named %q, and is not given another one", has.Database),
 			fmt.Sprintf("declare name %q, or a Database of another name and move the data", has.Database))

@@ -185,4 +185,6 @@ func TestTheSizeOfAVolumeIsBoundedWhereTheEngineCan(t *testing.T) {
 	f := l.fault(l.declare("disk", schemas.TypeStorage, schemas.Storage{Size: "16Mi"}), activities.Invalid)
 	require.Equal(t, "properties.size", f.Field)
 	require.Contains(t, f.Message, "cannot bound the size of this volume")
+	f = l.fault(l.declare("db", schemas.TypeDatabase, schemas.Database{Engine: "postgres", Version: "15", Size: "16Mi"}), activities.Invalid)
+	require.Equal(t, "properties.size", f.Field)
 }

@@ -43,8 +43,7 @@ func (p *Provider) applyDatabase(ctx context.Context, d plan.Desired, outputs sc
 	if err != nil {
 		return err
 	}
-	data := schemas.Storage{Retention: declared.Retention}
-	if err := p.ensureStorage(ctx, d, dataVolumeName(d.Target), data, outputs, say); err != nil {
+	if err := p.ensureStorage(ctx, d, dataVolumeName(d.Target), declared.Data(), outputs, say); err != nil {
 		return err
 	}
 	return p.applyWorkload(ctx, w, secrets, say)

@@ -22,7 +22,10 @@ func (p *Provider) Permit(desired plan.Desired, observed plan.Observed) error {
 	case schemas.TypeStorage:
 		return permitStorage(desired, observed)
 	case schemas.TypeDatabase:
-		return database.Permit(p.databases, desired, observed)
+		if err := database.Permit(p.databases, desired, observed); err != nil {
+			return err
+		}
+		return permitData(desired, observed)
 	default:
 		return nil
 	}
@@ -42,6 +45,21 @@ func permitNetwork(d plan.Desired, o plan.Observed) error {
 	return &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: "properties.adopt",
 		Message: fmt.Sprintf("it is %q now and was %q, and a network is not exchanged under its containers", after.Adopt, before.Adopt),
 		Hint:    "go back to the former declaration, or declare a Network of another name"}
+}
+
+// permitData refuses another size of a Database's volume.
+func permitData(d plan.Desired, o plan.Observed) error {
+	after, err := decode[schemas.Database](d)
+	if err != nil {
+		return err
+	}
+	before, err := schemas.Decode[schemas.Database](schemas.Resource{Name: o.Resource, Type: o.Type, Properties: o.Properties})
+	if err != nil || before.Engine == "" || before.Size == after.Size {
+		return nil
+	}
+	return &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: "properties.size",
+		Message: fmt.Sprintf("the data volume was made with size %q, and the engine cannot change a volume", before.Size),
+		Hint:    "go back to the former declaration, or declare a Database of another name and move the data"}
 }
 
 // permitStorage refuses every other declaration of a volume: the engine cannot

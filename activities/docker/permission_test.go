@@ -48,6 +48,8 @@ func TestPermitRefusesWhatDataDoesNotGoAlongWith(t *testing.T) {
 		"another user":         {schemas.TypeDatabase, postgres(same), postgres(func(d *schemas.Database) { d.User = "keeper" }), "properties.user", `made with a user named "db"`},
 		"another retention": {schemas.TypeDatabase, postgres(same), postgres(func(d *schemas.Database) { d.Retention = schemas.RetentionRetain }),
 			"properties.retention", `declare retention "delete"`},
+		"another size":                  {schemas.TypeDatabase, postgres(same), postgres(func(d *schemas.Database) { d.Size = "5Gi" }), "properties.size", `made with size ""`},
+		"another volume":                {schemas.TypeDatabase, postgres(same), postgres(func(d *schemas.Database) { d.Driver = "other" }), "properties.driver", `made with driver ""`},
 		"the retention spelled out":     {schemas.TypeDatabase, postgres(same), postgres(func(d *schemas.Database) { d.Retention = schemas.RetentionDelete }), "", ""},
 		"limits":                        {schemas.TypeDatabase, postgres(same), postgres(func(d *schemas.Database) { d.Resources.MemoryLimit = "1Gi" }), "", ""},
 		"a Redis of the next version":   {schemas.TypeDatabase, redis("7"), redis("8"), "", ""},

@@ -8,6 +8,7 @@ import (
 	"windlass/activities/kubernetes/manifest"
 	"windlass/plan"
 	"windlass/schemas"
+	"windlass/schemas/quantity"
 )
 
 // Permit implements activities.Provider.
@@ -19,7 +20,10 @@ func (p *Provider) Permit(desired plan.Desired, observed plan.Observed) error {
 	case schemas.TypeStorage:
 		return permitSize(desired, observed)
 	case schemas.TypeDatabase:
-		return manifest.PermitDatabase(desired, observed)
+		if err := manifest.PermitDatabase(desired, observed); err != nil {
+			return err
+		}
+		return permitSize(desired, observed)
 	}
 	return nil
 }
@@ -39,13 +43,17 @@ func permitSize(desired plan.Desired, observed plan.Observed) error {
 	}
 	return &activities.Fault{Kind: activities.Invalid, Resource: desired.Resource, Field: "properties.size",
 		Message: fmt.Sprintf("a volume cannot become smaller: it has %d bytes, %d are declared", was, is),
-		Hint:    "declare a Storage of another name, move the data, and remove this one"}
+		Hint:    fmt.Sprintf("declare a %s of another name, move the data, and remove this one", desired.Type)}
 }
 
+// sizeOf is the declared size of the volume of a Storage, or of a Database, which have it
+// in the same property.
 func sizeOf(properties json.RawMessage) (int64, error) {
-	var s schemas.Storage
+	var s struct {
+		Size quantity.Memory `json:"size"`
+	}
 	if err := json.Unmarshal(properties, &s); err != nil {
 		return 0, err
 	}
-	return manifest.StorageSize(s).Bytes()
+	return manifest.VolumeSize(s.Size).Bytes()
 }

@@ -1,6 +1,7 @@
 package kubernetes
 
 import (
+	"fmt"
 	"net/http"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	"windlass/activities"
 	"windlass/activities/kubernetes/cluster"
 	"windlass/dev/kubernetes"
+	"windlass/plan"
 )
 
 func TestAVolumeOfAnotherClassTakesThePlaceOfTheFormer(t *testing.T) {
@@ -33,12 +35,14 @@ func TestAVolumeOfAnotherClassTakesThePlaceOfTheFormer(t *testing.T) {
 
 func TestAVolumeDoesNotShrink(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.mustDeploy(w.document(`{name: data, type: Storage, properties: {size: 2Gi}}`))
-	desired, err := activities.Declare(w.document(`{name: data, type: Storage, properties: {size: 1Gi}}`), 2, w.providers())
-	require.NoError(t, err)
-	err = w.provider.Permit(desired[0], w.observed()[0])
-	require.ErrorContains(t, err, "data: properties.size: a volume cannot become smaller")
+	for _, resource := range []string{`{name: data, type: Storage, properties: {size: %s}}`, `{name: data, type: Database, properties: {engine: postgres, version: "17", size: %s}}`} {
+		w := newWorld(t)
+		of := func(size string) plan.Desired { return w.declare(w.document(fmt.Sprintf(resource, size)))[0] }
+		w.mustDeploy(w.document(fmt.Sprintf(resource, "2Gi")))
+		err := w.provider.Permit(of("1Gi"), w.observed()[0])
+		require.ErrorContains(t, err, "data: properties.size: a volume cannot become smaller")
+		require.NoError(t, w.provider.Permit(of("3Gi"), w.observed()[0]))
+	}
 }
 
 func TestAComputeThatMovesToAnotherNetworkLeavesNothingBehind(t *testing.T) {

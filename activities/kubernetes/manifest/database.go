@@ -52,7 +52,7 @@ func (t *translation) database(d schemas.Database) error {
 		return err
 	}
 	claim := ObjectName(t.Resource)
-	t.claim(namespace, claim, schemas.Storage{Retention: d.Retention}, map[string]string{})
+	t.claim(namespace, claim, d.Data(), map[string]string{})
 	environment := engine.Environment(engine.Account(t.Resource, d))
 	c := container{name: "server", image: engine.Image(d.Version), pull: d.PullPolicy, entrypoint: engine.Entrypoint(), environment: environment, resources: d.Resources}
 	c.mounts = []mount{{name: "data", path: engine.Volume()}}

@@ -129,8 +129,8 @@ func (t *translation) storageOutputs() (schemas.Outputs, error) {
 // defaultSize is the size of a volume that declares none: a claim has to name one.
 const defaultSize quantity.Memory = "1Gi"
 
-// StorageSize is the size of a Storage's volume.
-func StorageSize(s schemas.Storage) quantity.Memory { return cmp.Or(s.Size, defaultSize) }
+// VolumeSize is the size of a volume that declares one, or none.
+func VolumeSize(declared quantity.Memory) quantity.Memory { return cmp.Or(declared, defaultSize) }
 
 func (t *translation) storage(s schemas.Storage) error {
 	namespace, err := t.claimNamespace()
@@ -156,7 +156,7 @@ func (t *translation) storage(s schemas.Storage) error {
 func (t *translation) claim(namespace, name string, s schemas.Storage, labels map[string]string) {
 	spec := fields{
 		"accessModes": []any{"ReadWriteOnce"},
-		"resources":   fields{"requests": fields{"storage": amount(string(StorageSize(s)), wholeBytes)}},
+		"resources":   fields{"requests": fields{"storage": amount(string(VolumeSize(s.Size)), wholeBytes)}},
 	}
 	if s.Driver != "" {
 		spec["storageClassName"] = s.Driver

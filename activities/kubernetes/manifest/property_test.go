@@ -136,7 +136,7 @@ func (c chance) health() any {
 
 func (c chance) database() fields {
 	properties := c.some(map[string]func() any{
-		"resources": c.resources, "retention": func() any { return c.of("delete", "retain") }, "startPeriod": func() any { return "5s" },
+		"resources": c.resources, "size": func() any { return c.of("1Mi", "20Gi") }, "driver": func() any { return "standard" }, "retention": func() any { return c.of("delete", "retain") }, "startPeriod": func() any { return "5s" },
 		"stopGracePeriod": func() any { return c.of("0s", "1m") }, "pullPolicy": func() any { return "Never" }, "registryCredentials": c.credentials,
 	})
 	properties["engine"], properties["version"] = c.of("postgres", "redis", "valkey"), c.of("7", "17.5")
@@ -186,7 +186,7 @@ func (c chance) document(t *testing.T) string {
 		fields{"name": "plain", "type": "Network", "properties": c.some(map[string]func() any{"internal": func() any { return true }, "labels": labels})},
 		fields{"name": "taken", "type": "Network", "properties": fields{"adopt": "existing"}},
 		fields{"name": "data", "type": "Storage", "properties": c.some(map[string]func() any{
-			"size": func() any { return c.of("1", "1.5Gi", "10T") }, "driver": func() any { return "fast" }, "retention": retention, "labels": labels,
+			"size": func() any { return c.of("1", "1.5Gi", "10T") }, "driver": func() any { return "standard" }, "retention": retention, "labels": labels,
 		})},
 		fields{"name": "first-group", "type": "SecurityGroup", "properties": c.group()},
 		fields{"name": "second-group", "type": "SecurityGroup", "properties": c.group()},
