@@ -6,6 +6,12 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"windlass/activities"
+	"windlass/activities/kubernetes/cluster"
+	"windlass/activities/kubernetes/manifest"
+	"windlass/schemas"
 )
 
 const (
@@ -148,4 +154,24 @@ func TestEveryTypeOfResource(t *testing.T) {
 			w.requireNothingLeft()
 		})
 	}
+}
+
+func TestAJobIsReadyWhenItIsDone(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	job := func(image string) *schemas.Infrastructure {
+		return w.document(`{name: migrate, type: Compute, properties: {image: "` + image + `", replicas: 2, endState: completed}}`)
+	}
+	document := job("fate.test/slow/3s:1")
+	d := w.declare(document)[0]
+	w.mustDeploy(document)
+	found, err := w.provider.client.Get(t.Context(), cluster.Reference{GroupVersionKind: kindJob, Namespace: manifest.Namespace(d), Name: manifest.ObjectName("migrate")})
+	require.NoError(t, err)
+	succeeded, _, _ := unstructured.NestedInt64(found.Object, "status", "succeeded")
+	require.EqualValues(t, 2, succeeded)
+	w.requireNothingToDo(document)
+
+	_, err = w.deploy(job("fate.test/crash:1"))
+	require.True(t, activities.IsKind(err, activities.Unhealthy), "%v", err)
+	require.ErrorContains(t, err, "ended with exit code 1")
 }

@@ -3,13 +3,17 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"windlass/activities"
 	"windlass/activities/kubernetes/cluster"
 	"windlass/plan"
+	"windlass/schemas"
 )
 
 // await returns when every object of a resource is ready. The error is a *Fault of kind
@@ -34,7 +38,7 @@ func (p *Provider) awaitReady(ctx context.Context, d plan.Desired, r cluster.Ref
 			return false, &activities.Fault{Kind: activities.Unavailable, Message: fmt.Sprintf("%s was removed by somebody while it was awaited", r)}, time.Time{}
 		}
 		ready, message, failed := cluster.Status(v.object)
-		if ready {
+		if ready && (d.Type != schemas.TypeCompute || !atWork(v.object)) {
 			return true, nil, time.Time{}
 		}
 		if failed {
@@ -43,5 +47,18 @@ func (p *Provider) awaitReady(ctx context.Context, d plan.Desired, r cluster.Ref
 		say(fmt.Sprintf("waiting until %s is ready: %s", named(v.object), message))
 		fault, again := v.stall(time.Now())
 		return false, fault, again
+	})
+}
+
+// atWork says whether an object is a Job that has not completed, which is as it is declared
+// for kstatus from its start on.
+func atWork(o *unstructured.Unstructured) bool {
+	if o.GroupVersionKind() != kindJob {
+		return false
+	}
+	conditions, _, _ := unstructured.NestedSlice(o.Object, "status", "conditions")
+	return !slices.ContainsFunc(conditions, func(c any) bool {
+		condition, _ := c.(map[string]any)
+		return condition["type"] == string(batchv1.JobComplete) && condition["status"] == string(corev1.ConditionTrue)
 	})
 }
