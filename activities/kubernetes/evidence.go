@@ -136,7 +136,7 @@ func shortened(text string) string {
 func (p *Provider) lastWarning(ctx context.Context, namespace, pod string) string {
 	var message string
 	var newest time.Time
-	err := p.events(ctx, namespace, pod, func(e *corev1.Event) {
+	err := p.events(ctx, namespace, kindPod.Kind, pod, func(e *corev1.Event) {
 		if at := when(e); e.Type == corev1.EventTypeWarning && !at.Before(newest) {
 			message, newest = e.Message, at
 		}
@@ -147,9 +147,9 @@ func (p *Provider) lastWarning(ctx context.Context, namespace, pod string) strin
 	return message
 }
 
-// events visits what the cluster has noted about a pod.
-func (p *Provider) events(ctx context.Context, namespace, pod string, visit func(*corev1.Event)) error {
-	options := cluster.ListOptions{Kind: kindEvent, Namespace: namespace, Fields: "involvedObject.kind=Pod,involvedObject.name=" + pod}
+// events visits what the cluster has noted about an object.
+func (p *Provider) events(ctx context.Context, namespace, kind, name string, visit func(*corev1.Event)) error {
+	options := cluster.ListOptions{Kind: kindEvent, Namespace: namespace, Fields: "involvedObject.kind=" + kind + ",involvedObject.name=" + name}
 	_, err := p.client.List(ctx, options, func(o *unstructured.Unstructured) error {
 		var e corev1.Event
 		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &e); err != nil {

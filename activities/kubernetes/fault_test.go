@@ -372,6 +372,25 @@ func TestWhatTheClusterRefusesOfAFirstDeployment(t *testing.T) {
 		})
 	}
 
+	for kind, declared := range map[string]string{
+		"a StatefulSet": `{name: web, type: Database, properties: {engine: postgres, version: "17", networks: ["${backend.name}"]}}`,
+		"a Job":         `{name: web, type: Compute, properties: {image: "a/web:1", endState: completed, networks: ["${backend.name}"]}}`,
+	} {
+		t.Run("a quota for the pods of "+kind, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.mustDeploy(w.document(network))
+			end := quota("pods", 0)(w, w.namespace("backend"))
+			document := w.document(network, declared)
+			_, err := w.deploy(document)
+			w.requireTold(err, []string{"no pod can be made", "exceeded quota: few"}, "quota")
+			end()
+			w.mustDeploy(document)
+			w.destroy(t.Context())
+			w.requireNothingLeft()
+		})
+	}
+
 	t.Run("and nothing is left of what was given up", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)

@@ -135,11 +135,8 @@ func crashed(pod *corev1.Pod, status corev1.ContainerStatus, ended *corev1.Conta
 // refusal is why the server lets the controller of a Deployment make no pods, once that
 // has stood for a while since somebody began to look; until then it is when to look again.
 // What was refused before says nothing: the controller takes its time to find that it is
-// not any more. Other controllers do not say so in what they own.
+// not any more.
 func refusal(o *unstructured.Unstructured, began, now time.Time) (*activities.Fault, time.Time) {
-	if o.GroupVersionKind() != kindDeployment {
-		return nil, time.Time{}
-	}
 	var deployment appsv1.Deployment
 	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(o.Object, &deployment); err != nil {
 		return nil, time.Time{}
@@ -155,7 +152,45 @@ func refusal(o *unstructured.Unstructured, began, now time.Time) (*activities.Fa
 		if at := since.Add(refusedAfter); now.Before(at) {
 			return nil, at
 		}
-		return &activities.Fault{Kind: activities.Unhealthy, Message: "no pod can be made: " + c.Message, Hint: "ask for less, or have the quota or the policy changed"}, time.Time{}
+		return podless(c.Message), time.Time{}
 	}
 	return nil, time.Time{}
+}
+
+func podless(message string) *activities.Fault {
+	return &activities.Fault{Kind: activities.Unhealthy, Message: "no pod can be made: " + message, Hint: "ask for less, or have the quota or the policy changed"}
+}
+
+// errFewPods is the cause of a fault of an object whose controller has made fewer pods
+// than it should.
+var errFewPods = errors.New("fewer pods than there should be")
+
+// lack is refusal for the controllers of StatefulSets and Jobs. They say in events only
+// what keeps them, so that the fault is a suspicion, with errFewPods as its cause.
+func lack(o *unstructured.Unstructured, pods int, began, now time.Time) (*activities.Fault, time.Time) {
+	if pods >= wanted(o) {
+		return nil, time.Time{}
+	}
+	if at := began.Add(refusedAfter); now.Before(at) {
+		return nil, at
+	}
+	f := podless("its controller does not say why")
+	f.Err = errFewPods
+	return f, time.Time{}
+}
+
+// wanted is how many pods a StatefulSet or a Job should have now, those that have ended
+// included; 0 where it is something else.
+func wanted(o *unstructured.Unstructured) int {
+	var field string
+	switch o.GroupVersionKind() {
+	case kindStatefulSet:
+		field = "replicas"
+	case kindJob:
+		field = "parallelism"
+	default:
+		return 0
+	}
+	n, _, _ := unstructured.NestedInt64(o.Object, "spec", field)
+	return int(n)
 }

@@ -61,8 +61,34 @@ func (p *Provider) attend(ctx context.Context, d plan.Desired, r cluster.Referen
 			expected[pod.Container] = true
 			continue
 		}
+		if errors.Is(fault, errFewPods) {
+			reason := p.refusalOf(ctx, r)
+			if reason == "" {
+				continue
+			}
+			fault = podless(secrets.Redact(reason))
+		}
 		return p.withEvidence(ctx, d, r.Namespace, secrets, fault)
 	}
+}
+
+// refusalOf is why the controller of an object could not make a pod the last time that it
+// tried; empty where it could, or has not said.
+func (p *Provider) refusalOf(ctx context.Context, r cluster.Reference) string {
+	var message string
+	var newest time.Time
+	err := p.events(ctx, r.Namespace, r.Kind, r.Name, func(e *corev1.Event) {
+		if at := when(e); (e.Reason == "FailedCreate" || e.Reason == "SuccessfulCreate") && !at.Before(newest) {
+			message, newest = e.Message, at
+			if e.Reason == "SuccessfulCreate" {
+				message = ""
+			}
+		}
+	})
+	if err != nil {
+		p.logger.Warn("cannot see why pods are missing", "object", r.String(), "error", err)
+	}
+	return message
 }
 
 // nodeIsAdded says whether the cluster's autoscaler has noted that it adds a node for a pod.
@@ -70,7 +96,7 @@ func (p *Provider) attend(ctx context.Context, d plan.Desired, r cluster.Referen
 // https://karpenter.sh/docs/troubleshooting/
 func (p *Provider) nodeIsAdded(ctx context.Context, namespace, pod string) bool {
 	added := false
-	err := p.events(ctx, namespace, pod, func(e *corev1.Event) {
+	err := p.events(ctx, namespace, kindPod.Kind, pod, func(e *corev1.Event) {
 		added = added || e.Reason == "TriggeredScaleUp" || e.Reason == "Nominated"
 	})
 	if err != nil {
@@ -179,7 +205,13 @@ func (v *view) stall(now time.Time) (*activities.Fault, time.Time) {
 	if v.object == nil {
 		return nil, again
 	}
-	fault, at := refusal(v.object, v.began, now)
+	var fault *activities.Fault
+	var at time.Time
+	if v.object.GroupVersionKind() == kindDeployment {
+		fault, at = refusal(v.object, v.began, now)
+	} else {
+		fault, at = lack(v.object, len(v.pods), v.began, now)
+	}
 	return fault, earlier(again, at)
 }
 
