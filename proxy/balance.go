@@ -30,6 +30,8 @@ type candidate struct {
 	settings *endpointSettings
 	// share is that of endpoint.share.
 	share float64
+	// turn is that in which its breaker lets the request through, once it is chosen.
+	turn uint64
 }
 
 // choose picks one of the candidates, of which there is at least one.
@@ -144,9 +146,9 @@ func candidates(endpoints []*endpoint, tried []*endpoint, into []candidate) ([]c
 		case !closed:
 			broken = true
 		case well:
-			into = append(into, candidate{e, s, e.share(s, now)})
+			into = append(into, candidate{endpoint: e, settings: s, share: e.share(s, now)})
 		default:
-			unwell = append(unwell, candidate{e, s, 1})
+			unwell = append(unwell, candidate{endpoint: e, settings: s, share: 1})
 		}
 	}
 	switch {

@@ -27,6 +27,9 @@ type breaker struct {
 
 	mu    sync.Mutex
 	state breakerState
+	// turn rises with each change of state: what was let through before it says nothing
+	// of the state after it.
+	turn uint64
 	// until is when an open breaker lets a probe through.
 	until time.Time
 	inRow int
@@ -51,36 +54,39 @@ func (b *breaker) ready() bool {
 	return b.state == breakerClosed || b.state == breakerOpen && !b.now().Before(b.until)
 }
 
-// allow lets a request through, whose outcome has to be reported then.
-func (b *breaker) allow() bool {
+// allow lets a request through, whose outcome has to be reported with the turn, or
+// forgotten.
+func (b *breaker) allow() (turn uint64, allowed bool) {
 	if b == nil {
-		return true
+		return 0, true
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
 	case b.state == breakerClosed:
-		return true
+		return b.turn, true
 	case b.state == breakerOpen && !b.now().Before(b.until):
-		b.state = breakerHalfOpen
-		return true
+		b.become(breakerHalfOpen)
+		return b.turn, true
 	default:
-		return false
+		return 0, false
 	}
 }
 
 // report notes how a request ended that was let through.
-func (b *breaker) report(fault bool) {
+func (b *breaker) report(turn uint64, fault bool) {
 	if b == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	switch {
+	case turn != b.turn:
 	case b.state == breakerHalfOpen && fault:
 		b.open()
 	case b.state == breakerHalfOpen:
-		b.state, b.inRow, b.count, b.next, b.sum = breakerClosed, 0, 0, 0, 0
+		b.become(breakerClosed)
+		b.inRow, b.count, b.next, b.sum = 0, 0, 0, 0
 		b.faults = [breakerWindow]bool{}
 	case b.state == breakerClosed:
 		b.note(fault)
@@ -92,19 +98,25 @@ func (b *breaker) report(fault bool) {
 
 // forget takes back that a request was let through, which was never sent or broken
 // off by its caller.
-func (b *breaker) forget() {
+func (b *breaker) forget(turn uint64) {
 	if b == nil {
 		return
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.state == breakerHalfOpen {
-		b.state = breakerOpen // the next one probes
+	if turn == b.turn && b.state == breakerHalfOpen {
+		b.become(breakerOpen) // the next one probes
 	}
 }
 
 func (b *breaker) open() {
-	b.state, b.until = breakerOpen, b.now().Add(duration(b.policy.RecoveryTimeout))
+	b.become(breakerOpen)
+	b.until = b.now().Add(duration(b.policy.RecoveryTimeout))
+}
+
+func (b *breaker) become(state breakerState) {
+	b.state = state
+	b.turn++
 }
 
 func (b *breaker) note(fault bool) {

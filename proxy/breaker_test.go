@@ -2,6 +2,8 @@ package proxy
 
 import (
 	"math/rand/v2"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,28 +18,41 @@ type model struct {
 	state   breakerState
 	opened  time.Time
 	history []bool
+	// probe is the request that a half-open one has let through, and spell counts how often
+	// it was closed.
+	probe, spell int
 }
 
-func (m *model) allow(now time.Time) bool {
+// passed is a request that a model has let through.
+type passed struct {
+	id, spell int
+	probe     bool
+	turn      uint64 // the breaker's
+}
+
+func (m *model) allow(now time.Time, id int) (passed, bool) {
 	switch {
 	case m.state == breakerClosed:
-		return true
+		return passed{id: id, spell: m.spell}, true
 	case m.state == breakerOpen && now.Sub(m.opened) >= duration(m.policy.RecoveryTimeout):
-		m.state = breakerHalfOpen
-		return true
+		m.state, m.probe = breakerHalfOpen, id
+		return passed{id: id, probe: true}, true
 	}
-	return false
+	return passed{}, false
 }
 
-func (m *model) report(now time.Time, fault bool) {
-	if m.state == breakerHalfOpen {
+// report is of consequence for the probe that is out, and for requests of a breaker that
+// has been closed ever since.
+func (m *model) report(now time.Time, p passed, fault bool) {
+	switch {
+	case p.probe && m.state == breakerHalfOpen && m.probe == p.id:
 		m.state, m.opened = breakerOpen, now
 		if !fault {
 			m.state, m.history = breakerClosed, nil
+			m.spell++
 		}
 		return
-	}
-	if m.state != breakerClosed {
+	case p.probe || m.state != breakerClosed || m.spell != p.spell:
 		return
 	}
 	m.history = append(m.history, fault)
@@ -58,6 +73,12 @@ func (m *model) report(now time.Time, fault bool) {
 	}
 }
 
+func (m *model) forget(p passed) {
+	if p.probe && m.state == breakerHalfOpen && m.probe == p.id {
+		m.state = breakerOpen
+	}
+}
+
 func TestABreakerDoesWhatItsModelDoes(t *testing.T) {
 	for seed := range uint64(200) {
 		random := rand.New(rand.NewPCG(seed, 9))
@@ -65,27 +86,35 @@ func TestABreakerDoesWhatItsModelDoes(t *testing.T) {
 		policy := traffic.CircuitBreaker{MaxFailures: 1 + random.IntN(8), FailureThreshold: []float64{0, 0.3, 0.5, 1}[random.IntN(4)], RecoveryTimeout: period(time.Second)}
 		b := newBreaker(policy, func() time.Time { return now })
 		m := &model{policy: policy, state: breakerClosed}
-		waiting := 0 // requests that were let through and have not ended
+		var waiting []passed // requests that were let through and have not ended
 		for step := range 1500 {
-			switch random.IntN(4) {
+			switch random.IntN(5) {
 			case 0:
 				now = now.Add(time.Duration(random.IntN(400)) * time.Millisecond)
 			case 1, 2:
 				ready := b.ready()
-				allowed := b.allow()
+				turn, allowed := b.allow()
 				require.Equal(t, ready, allowed, "seed %d, step %d", seed, step)
-				require.Equal(t, m.allow(now), allowed, "seed %d, step %d", seed, step)
-				if allowed {
-					waiting++
+				p, expected := m.allow(now, step)
+				require.Equal(t, expected, allowed, "seed %d, step %d", seed, step)
+				if p.turn = turn; allowed {
+					waiting = append(waiting, p)
 				}
 			default:
-				if waiting == 0 {
+				if len(waiting) == 0 {
 					continue
 				}
-				waiting--
+				at := random.IntN(len(waiting)) // they end in any order
+				p := waiting[at]
+				waiting = append(waiting[:at], waiting[at+1:]...)
+				if random.IntN(6) == 0 {
+					b.forget(p.turn)
+					m.forget(p)
+					break
+				}
 				fault := random.IntN(3) == 0
-				b.report(fault)
-				m.report(now, fault)
+				b.report(p.turn, fault)
+				m.report(now, p, fault)
 			}
 			require.Equal(t, m.state, b.current(), "seed %d, step %d", seed, step)
 		}
@@ -95,14 +124,25 @@ func TestABreakerDoesWhatItsModelDoes(t *testing.T) {
 func TestAProbeThatWasNeverSentIsNoProbe(t *testing.T) {
 	now := time.Unix(0, 0)
 	b := newBreaker(traffic.CircuitBreaker{MaxFailures: 1, RecoveryTimeout: period(time.Second)}, func() time.Time { return now })
-	require.True(t, b.allow())
-	b.report(true)
+	late, allowed := b.allow()
+	require.True(t, allowed)
+	first, allowed := b.allow()
+	require.True(t, allowed)
+	b.report(first, true)
 	now = now.Add(time.Second)
-	require.True(t, b.allow())
-	require.False(t, b.allow(), "one probe at a time")
-	b.forget()
-	require.True(t, b.allow(), "the next one probes")
-	b.report(false)
+	probe, allowed := b.allow()
+	require.True(t, allowed)
+	_, allowed = b.allow()
+	require.False(t, allowed, "one probe at a time")
+	b.report(late, false)
+	require.Equal(t, breakerHalfOpen, b.current(), "what was sent before it opened says nothing")
+	b.forget(late)
+	_, allowed = b.allow()
+	require.False(t, allowed, "nor is it the probe")
+	b.forget(probe)
+	probe, allowed = b.allow()
+	require.True(t, allowed, "the next one probes")
+	b.report(probe, false)
 	require.Equal(t, breakerClosed, b.current())
 }
 
@@ -127,14 +167,76 @@ func TestEjectionsGrowAndEnd(t *testing.T) {
 	now := time.Unix(0, 0)
 	policy := traffic.Policy{OutlierDetection: &traffic.OutlierDetection{ConsecutiveFaults: number(2), BaseEjection: period(10 * time.Second), MaxEjection: period(25 * time.Second)}}.WithDefaults()
 	o := newOutlier(*policy.OutlierDetection, func() time.Time { return now })
-	always, never := func() bool { return true }, func() bool { return false }
 	for _, length := range []time.Duration{10 * time.Second, 20 * time.Second, 25 * time.Second, 25 * time.Second} {
-		require.False(t, o.report(true, always))
-		require.False(t, o.report(true, never), "no more may be out")
-		require.True(t, o.report(true, always))
+		require.False(t, o.report(true))
+		require.True(t, o.report(true))
+		require.True(t, o.eject())
+		require.False(t, o.eject(), "it is out already")
 		now = now.Add(length - time.Millisecond)
 		require.True(t, o.ejected())
 		now = now.Add(time.Millisecond)
 		require.False(t, o.ejected())
 	}
+}
+
+func TestEjectionsAreForgottenByAndBy(t *testing.T) {
+	now := time.Unix(0, 0)
+	policy := traffic.Policy{OutlierDetection: &traffic.OutlierDetection{ConsecutiveFaults: number(1), Interval: period(10 * time.Second), BaseEjection: period(time.Minute)}}.WithDefaults()
+	o := newOutlier(*policy.OutlierDetection, func() time.Time { return now })
+	for n, well := range []time.Duration{0, 9 * time.Second, 9 * time.Second, 20 * time.Second, 0, time.Hour} {
+		now = now.Add(well)
+		require.True(t, o.report(true))
+		require.True(t, o.eject())
+		length := o.until.Sub(now)
+		require.Equal(t, time.Duration([]int{1, 2, 3, 2, 3, 1}[n])*time.Minute, length, "ejection %d", n)
+		now = o.until
+	}
+}
+
+func TestTheShareOfFaultsEjects(t *testing.T) {
+	now := time.Unix(0, 0)
+	policy := traffic.Policy{OutlierDetection: &traffic.OutlierDetection{ConsecutiveFaults: number(0), ErrorRatio: 0.3, MinRequests: 10, Interval: period(10 * time.Second)}}.WithDefaults()
+	o := newOutlier(*policy.OutlierDetection, func() time.Time { return now })
+	reports := func(n int, fault bool) (due bool) {
+		for range n {
+			due = o.report(fault)
+		}
+		return due
+	}
+	require.False(t, reports(9, true), "too few to judge")
+	now = now.Add(11 * time.Second)
+	require.False(t, reports(8, false))
+	require.False(t, reports(3, true), "three of eleven, and those of the former interval are forgotten")
+	require.True(t, reports(1, true), "four of twelve")
+	require.False(t, reports(1, false), "only a fault ejects")
+}
+
+func TestNeverMoreAreEjectedThanMayBe(t *testing.T) {
+	s := &service{ejecting: &sync.Mutex{}}
+	policy := traffic.Policy{OutlierDetection: &traffic.OutlierDetection{ConsecutiveFaults: number(1), BaseEjection: period(time.Hour)}}.WithDefaults()
+	for i := range 8 {
+		e := newEndpoint("web", traffic.Endpoint{ID: strconv.Itoa(i)}, newMetrics().of("web", strconv.Itoa(i)))
+		e.settings.Store(&endpointSettings{outlier: newOutlier(*policy.OutlierDetection, time.Now)})
+		s.endpoints = append(s.endpoints, e)
+	}
+	var begin sync.WaitGroup
+	var all sync.WaitGroup
+	begin.Add(1)
+	for _, e := range s.endpoints {
+		for range 4 {
+			all.Go(func() {
+				begin.Wait()
+				s.judge(candidate{endpoint: e, settings: e.settings.Load()}, true)
+			})
+		}
+	}
+	begin.Done()
+	all.Wait()
+	out := 0
+	for _, e := range s.endpoints {
+		if e.settings.Load().outlier.ejected() {
+			out++
+		}
+	}
+	require.Equal(t, 4, out, "half of them")
 }

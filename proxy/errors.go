@@ -27,12 +27,22 @@ const (
 	limited     kind = "limit"
 	tooLarge    kind = "too-large"
 	refused     kind = "refused"
+	// malformed is a body that the client broke off or did not frame as it should, and
+	// tooSlow one that did not come in time.
+	malformed kind = "client"
+	tooSlow   kind = "client-timeout"
 	// clientGone is told to nobody but the metrics.
 	clientGone kind = "client-gone"
 )
 
+// ofClient says that the client alone is the reason.
+func (k kind) ofClient() bool {
+	return k == clientGone || k == tooLarge || k == malformed || k == tooSlow
+}
+
 // ErrorHeader says in an answer of the proxy itself why it is none of an endpoint:
-// no-route, no-upstream, circuit-open, timeout, network, limit, too-large or refused.
+// no-route, no-upstream, circuit-open, timeout, network, limit, too-large, refused, client
+// or client-timeout.
 const ErrorHeader = "Windlass-Error"
 
 // problem is a request that was not served.
@@ -62,6 +72,8 @@ var answers = map[kind]struct {
 	limited:     {http.StatusServiceUnavailable, "there are too many requests at once"},
 	tooLarge:    {http.StatusRequestEntityTooLarge, "the request is too large"},
 	refused:     {http.StatusForbidden, "this caller may not ask here"},
+	malformed:   {http.StatusBadRequest, "the body of the request is broken"},
+	tooSlow:     {http.StatusRequestTimeout, "the body of the request did not come in time"},
 	clientGone:  {499, "the caller has left"}, // nginx's number; nobody reads it
 }
 

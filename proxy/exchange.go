@@ -30,7 +30,7 @@ func (p *passage) RoundTrip(request *http.Request) (*http.Response, error) {
 	if bound := duration(s.policy.Timeout.RequestTimeout); bound > 0 {
 		ctx, cancel = context.WithTimeout(ctx, bound)
 	}
-	x := exchange{passage: p, request: request, ctx: ctx, held: hold(request, s.policy.Retry), endpoints: s.group(p.subset)}
+	x := exchange{passage: p, request: request, ctx: ctx, sent: sendable(request), held: hold(request, s.policy.Retry), endpoints: s.group(p.subset)}
 	response, err := x.run()
 	if err != nil {
 		cancel()
@@ -52,8 +52,10 @@ func hold(request *http.Request, retry *traffic.Retry) *body {
 // exchange is one request with all of its tries.
 type exchange struct {
 	*passage
-	request   *http.Request
-	ctx       context.Context
+	request *http.Request
+	ctx     context.Context
+	// sent is the body as it comes from the client; nil is none.
+	sent      *clientBody
 	held      *body
 	endpoints []*endpoint
 	tried     []*endpoint
@@ -94,34 +96,29 @@ func (x *exchange) try() (*http.Response, error) {
 	x.tried = append(x.tried, chosen.endpoint)
 	settings := chosen.settings
 	if err := settings.limit.enter(x.ctx); err != nil {
-		settings.breaker.forget()
+		settings.breaker.forget(chosen.turn)
 		return nil, err
 	}
 	if !chosen.begin() {
 		settings.limit.leave()
-		settings.breaker.forget()
+		settings.breaker.forget(chosen.turn)
 		x.tried = x.tried[:len(x.tried)-1]
 		return x.try()
 	}
 	x.began = time.Now()
 	response, err := x.send()
 	if err == nil {
-		if response.StatusCode >= http.StatusInternalServerError {
-			x.report(true)
-		} else {
-			x.report(false)
-		}
+		x.report(response.StatusCode >= http.StatusInternalServerError && !x.sent.failed())
 		return response, nil
 	}
 	settings.limit.leave()
 	chosen.end()
-	if k := kindOf(err); k == clientGone || k == tooLarge {
-		settings.breaker.forget()
-		chosen.metrics.errors[clientGone].Inc()
+	if err = x.sent.explain(err); kindOf(err).ofClient() {
+		settings.breaker.forget(chosen.turn)
 	} else {
-		chosen.metrics.errors[k].Inc()
 		x.report(true)
 	}
+	chosen.metrics.errors[kindOf(err)].Inc()
 	return nil, err
 }
 
@@ -142,14 +139,8 @@ func (x *exchange) moveOn() bool {
 
 // report tells breaker and outlier detection how a try ended.
 func (x *exchange) report(fault bool) {
-	settings := x.chosen.settings
-	settings.breaker.report(fault)
-	if fault {
-		x.chosen.faults.Add(1)
-	}
-	if settings.outlier.report(fault, x.service.ejectable) {
-		x.chosen.metrics.ejections.Inc()
-	}
+	x.chosen.settings.breaker.report(x.chosen.turn, fault)
+	x.service.judge(x.chosen, fault)
 }
 
 // send does one try, which may have a bound of its own until the answer begins.
@@ -270,11 +261,8 @@ func (x *exchange) finishing(response *http.Response, cancel context.CancelFunc)
 
 // interrupted notes an answer that broke off.
 func (s *service) interrupted(c candidate) {
-	c.faults.Add(1)
 	c.metrics.errors[network].Inc()
-	if c.settings.outlier.report(true, s.ejectable) {
-		c.metrics.ejections.Inc()
-	}
+	s.judge(c, true)
 }
 
 type finishingBody struct {
@@ -287,7 +275,7 @@ type finishingBody struct {
 
 func (f *finishingBody) Read(p []byte) (int, error) {
 	n, err := f.ReadCloser.Read(p)
-	if err != nil && err != io.EOF && kindOf(err) != clientGone {
+	if err != nil && err != io.EOF && kindOf(err) != clientGone && !f.exchange.sent.failed() {
 		f.exchange.service.interrupted(f.exchange.chosen)
 	}
 	return n, err

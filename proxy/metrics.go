@@ -97,7 +97,7 @@ func (m *metrics) of(service, endpoint string) *endpointMetrics {
 			e.codes[class] = m.requests.WithLabelValues(service, endpoint, strconv.Itoa(class)+"xx")
 		}
 	}
-	for _, k := range []kind{noUpstream, circuitOpen, timedOut, network, limited, tooLarge, clientGone} {
+	for _, k := range []kind{noUpstream, circuitOpen, timedOut, network, limited, tooLarge, malformed, tooSlow, clientGone} {
 		e.errors[k] = m.errors.WithLabelValues(service, endpoint, string(k))
 	}
 	return e

@@ -13,7 +13,7 @@ type outlier struct {
 	now    func() time.Time
 
 	mu sync.Mutex
-	// until is when the endpoint is back; ejections counts how often it was out.
+	// until is when the endpoint is back; ejections is how often it was out, as of then.
 	until     time.Time
 	ejections int
 	inRow     int
@@ -35,13 +35,13 @@ func (o *outlier) ejected() bool {
 	return o.now().Before(o.until)
 }
 
-// report notes an outcome, and ejects the endpoint where permitted says that one
-// more may be out.
-func (o *outlier) report(fault bool, permitted func() bool) (ejected bool) {
+// report notes an outcome, and says whether the endpoint is to be ejected for it.
+func (o *outlier) report(fault bool) (due bool) {
 	if o == nil {
 		return false
 	}
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	now := o.now()
 	if now.Sub(o.begun) > duration(o.policy.Interval) {
 		o.begun, o.total, o.faults = now, 0, 0
@@ -52,18 +52,30 @@ func (o *outlier) report(fault bool, permitted func() bool) (ejected bool) {
 	} else {
 		o.faults++
 	}
-	due := !now.Before(o.until) && fault && o.exceeded()
-	o.mu.Unlock()
-	// Whether more may be out asks the other endpoints, which must not wait for this one.
-	if !due || !permitted() {
-		return false
-	}
+	return fault && !now.Before(o.until) && o.exceeded()
+}
+
+// eject takes the endpoint out; false says that it is out already.
+func (o *outlier) eject() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.ejections++
+	now := o.now()
+	if now.Before(o.until) {
+		return false
+	}
+	o.ejections = o.remembered(now) + 1
 	length := min(time.Duration(o.ejections)*duration(o.policy.BaseEjection), duration(o.policy.MaxEjection))
 	o.until, o.inRow, o.begun, o.total, o.faults = now.Add(length), 0, now.Add(length), 0, 0
 	return true
+}
+
+// remembered are the ejections that count: each interval since the last one takes one back.
+func (o *outlier) remembered(now time.Time) int {
+	interval := duration(o.policy.Interval)
+	if o.ejections == 0 || interval <= 0 {
+		return o.ejections
+	}
+	return max(0, o.ejections-int(now.Sub(o.until)/interval))
 }
 
 func (o *outlier) exceeded() bool {

@@ -3,6 +3,7 @@ package proxy
 import (
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"sync/atomic"
 
 	"windlass/schemas/traffic"
@@ -18,6 +19,8 @@ type service struct {
 	// rest are the endpoints of no subset.
 	rest     []*endpoint
 	balancer *balancer
+	// ejecting is held by who ejects an endpoint; it is that of all successors too.
+	ejecting *sync.Mutex
 	budget   *budget
 	mirror   *mirror
 	secure   bool
@@ -105,10 +108,28 @@ func (s *service) pick(endpoints, tried []*endpoint) (candidate, error) {
 			return candidate{}, &problem{kind: why}
 		}
 		chosen := s.balancer.choose(among)
-		if chosen.settings.breaker.allow() {
+		var allowed bool
+		if chosen.turn, allowed = chosen.settings.breaker.allow(); allowed {
 			return chosen, nil
 		}
 		// Somebody else was let through as the probe meanwhile.
+	}
+}
+
+// judge notes how a try at an endpoint ended, and ejects the endpoint where its policy
+// wants it and one more may be out.
+func (s *service) judge(c candidate, fault bool) {
+	if fault {
+		c.faults.Add(1)
+	}
+	if !c.settings.outlier.report(fault) {
+		return
+	}
+	// One after the other, so that no two take the last place.
+	s.ejecting.Lock()
+	defer s.ejecting.Unlock()
+	if s.ejectable() && c.settings.outlier.eject() {
+		c.metrics.ejections.Inc()
 	}
 }
 

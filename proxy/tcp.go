@@ -46,27 +46,23 @@ func (s *service) connect(ctx context.Context) (net.Conn, candidate, error) {
 		}
 		settings := chosen.settings
 		if err := settings.limit.enter(ctx); err != nil {
-			settings.breaker.forget()
+			settings.breaker.forget(chosen.turn)
 			return nil, chosen, err
 		}
 		if !chosen.begin() {
 			settings.limit.leave()
-			settings.breaker.forget()
+			settings.breaker.forget(chosen.turn)
 			continue
 		}
 		connection, err := chosen.dialer.DialContext(ctx, "tcp", chosen.address)
-		settings.breaker.report(err != nil)
-		ejected := settings.outlier.report(err != nil, s.ejectable)
+		settings.breaker.report(chosen.turn, err != nil)
+		s.judge(chosen, err != nil)
 		if err == nil {
 			return connection, chosen, nil
 		}
 		settings.limit.leave()
 		chosen.end()
-		chosen.faults.Add(1)
 		chosen.metrics.errors[kindOf(err)].Inc()
-		if ejected {
-			chosen.metrics.ejections.Inc()
-		}
 		if tried = append(tried, chosen.endpoint); len(tried) >= len(endpoints) || ctx.Err() != nil {
 			return nil, chosen, err
 		}
