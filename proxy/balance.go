@@ -129,20 +129,27 @@ func (b *balancer) forget(stays func(id string) bool) {
 	}
 }
 
-// candidates are the endpoints that may be chosen. When none is well, those are that
-// are not: a check that errs, or a fault that all have, is no reason to serve nobody.
-// Without any whose breaker lets a request through it says so.
-func candidates(endpoints []*endpoint, tried []*endpoint, into []candidate) ([]candidate, kind) {
+// candidates are the endpoints that may be chosen. When fewer than the share that must be
+// are well, or none is, those are too that are not: a check that errs, or a fault that all
+// have, is no reason to serve nobody. Without any whose breaker lets a request through it
+// says so.
+func candidates(endpoints []*endpoint, tried []*endpoint, into []candidate, panicThreshold float64) ([]candidate, kind) {
 	now := time.Now()
 	var unwell []candidate
 	broken := false
+	all, fit := 0, 0
 	for _, e := range endpoints {
 		s := e.settings.Load()
-		if e.draining.Load() || contains(tried, e) {
+		if e.draining.Load() {
 			continue
 		}
 		well, closed := e.available(s)
+		all++
+		if well && closed {
+			fit++
+		}
 		switch {
+		case contains(tried, e):
 		case !closed:
 			broken = true
 		case well:
@@ -151,11 +158,12 @@ func candidates(endpoints []*endpoint, tried []*endpoint, into []candidate) ([]c
 			unwell = append(unwell, candidate{endpoint: e, settings: s, share: 1})
 		}
 	}
+	if len(into) == 0 || float64(fit) < panicThreshold*float64(all) {
+		into = append(into, unwell...)
+	}
 	switch {
 	case len(into) > 0:
 		return into, ""
-	case len(unwell) > 0:
-		return unwell, ""
 	case broken:
 		return nil, circuitOpen
 	default:

@@ -32,7 +32,7 @@ func choices(t *testing.T, b *balancer, endpoints []*endpoint, n int) map[string
 	t.Helper()
 	count := map[string]int{}
 	for range n {
-		among, why := candidates(endpoints, nil, nil)
+		among, why := candidates(endpoints, nil, nil, 0)
 		require.Empty(t, why)
 		c := b.choose(among)
 		// Each request is done before the next one, as on a quiet day.
@@ -67,7 +67,7 @@ func TestWeightsAreKeptToAndEvenlyMixed(t *testing.T) {
 	b, endpoints := newBalancer(traffic.Weighted), crowd(3, func(i int) int { return []int{5, 1, 1}[i] })
 	var order []string
 	for range 7 {
-		among, _ := candidates(endpoints, nil, nil)
+		among, _ := candidates(endpoints, nil, nil, 0)
 		order = append(order, b.choose(among).id)
 	}
 	// The order that the smooth algorithm gives for 5, 1, 1.
@@ -80,7 +80,7 @@ func TestTheFewestConnectionsWin(t *testing.T) {
 		t.Run(string(policy), func(t *testing.T) {
 			b, endpoints := newBalancer(policy), crowd(5, one)
 			for range 1000 {
-				among, _ := candidates(endpoints, nil, nil)
+				among, _ := candidates(endpoints, nil, nil, 0)
 				b.choose(among).inFlight.Add(1)
 			}
 			least, most := int64(math.MaxInt64), int64(0)
@@ -129,7 +129,7 @@ func TestNothingThatIsOutIsChosenWhileTheSetChanges(t *testing.T) {
 				}
 				chosen := map[*endpoint]bool{}
 				for range 60 {
-					among, why := candidates(set, nil, nil)
+					among, why := candidates(set, nil, nil, 0)
 					if in == 0 {
 						require.Equal(t, noUpstream, why)
 						break

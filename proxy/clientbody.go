@@ -4,41 +4,49 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"sync/atomic"
 )
 
-// clientBody is the body of a request as it comes from the client. It knows whether the
-// client is why a try failed.
+// clientBody is the body of a request that is passed on. It knows whether the client is
+// why a try failed.
 type clientBody struct {
 	io.ReadCloser
+	// prompt is the same body where it comes from the client; nil where it was read before.
+	prompt *promptBody
 	// trouble is what the client's part ended with, but for its end.
 	trouble atomic.Pointer[error]
-	// awaited says that somebody waits for the client.
-	awaited atomic.Bool
-}
-
-// sendable has the request's body be a clientBody; nil where it has none.
-func sendable(request *http.Request) *clientBody {
-	if request.Body == nil || request.Body == http.NoBody {
-		return nil
-	}
-	b := &clientBody{ReadCloser: request.Body}
-	request.Body = b
-	return b
+	// awaited says that somebody waits for the client, and closed that nobody should.
+	awaited, closed atomic.Bool
 }
 
 // Read implements io.Reader.
 func (b *clientBody) Read(p []byte) (int, error) {
 	b.awaited.Store(true)
 	n, err := b.ReadCloser.Read(p)
-	// What is read after its end is read by nobody who waits for the client.
-	if err != nil && err != io.EOF && !errors.Is(err, http.ErrBodyReadAfterClose) {
-		b.trouble.CompareAndSwap(nil, &err)
-		return n, err // it is awaited for ever
-	}
 	b.awaited.Store(false)
+	if err != nil && err != io.EOF && !b.closed.Load() {
+		b.trouble.CompareAndSwap(nil, &err)
+	}
 	return n, err
+}
+
+// Close implements io.Closer.
+func (b *clientBody) Close() error {
+	b.closed.Store(true)
+	return b.ReadCloser.Close()
+}
+
+// abandon ends the time of the client, when it is who is waited for.
+func (b *clientBody) abandon() {
+	if b == nil || !b.awaited.Load() {
+		return
+	}
+	late := error(&problem{kind: tooSlow})
+	b.trouble.CompareAndSwap(nil, &late)
+	// Whoever sends the request waits for this read, whatever becomes of the request.
+	if b.prompt != nil {
+		b.prompt.interrupt()
+	}
 }
 
 // failed says whether the client did not send what it had begun.
@@ -46,19 +54,16 @@ func (b *clientBody) failed() bool { return b != nil && b.trouble.Load() != nil 
 
 // explain names the client as the reason of a try that failed with err, where it is.
 func (b *clientBody) explain(err error) error {
-	if b == nil || kindOf(err) == clientGone {
+	if b == nil {
 		return err
 	}
 	trouble := b.trouble.Load()
 	if trouble == nil {
-		if kindOf(err) == timedOut && b.awaited.Load() {
-			return &problem{tooSlow, err}
-		}
 		return err
 	}
 	var timeout net.Error
 	switch k := kindOf(*trouble); {
-	case k.ofClient():
+	case k == tooLarge, k == tooSlow:
 		return &problem{k, *trouble}
 	case errors.As(*trouble, &timeout) && timeout.Timeout():
 		return &problem{tooSlow, *trouble}

@@ -30,7 +30,15 @@ func (p *passage) RoundTrip(request *http.Request) (*http.Response, error) {
 	if bound := duration(s.policy.Timeout.RequestTimeout); bound > 0 {
 		ctx, cancel = context.WithTimeout(ctx, bound)
 	}
-	x := exchange{passage: p, request: request, ctx: ctx, sent: sendable(request), held: hold(request, s.policy.Retry), endpoints: s.group(p.subset)}
+	sent, _ := request.Body.(*clientBody)
+	x := exchange{passage: p, request: request, ctx: ctx, sent: sent, held: hold(request, s.policy.Retry), endpoints: s.group(p.subset)}
+	if sent != nil && ctx != request.Context() {
+		defer context.AfterFunc(ctx, func() {
+			if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+				sent.abandon()
+			}
+		})()
+	}
 	response, err := x.run()
 	if err != nil {
 		cancel()
@@ -54,7 +62,7 @@ type exchange struct {
 	*passage
 	request *http.Request
 	ctx     context.Context
-	// sent is the body as it comes from the client; nil is none.
+	// sent is the body; nil where there is none, or none that a client sends.
 	sent      *clientBody
 	held      *body
 	endpoints []*endpoint
@@ -149,7 +157,7 @@ func (x *exchange) send() (*http.Response, error) {
 	if r := x.service.policy.Retry; r != nil && r.RetryTimeout != nil {
 		var cancel context.CancelCauseFunc
 		ctx, cancel = context.WithCancelCause(x.ctx)
-		timer := time.AfterFunc(duration(r.RetryTimeout), func() { cancel(context.DeadlineExceeded) })
+		timer := time.AfterFunc(duration(r.RetryTimeout), func() { x.sent.abandon(); cancel(context.DeadlineExceeded) })
 		bounded = func() bool { timer.Stop(); return errors.Is(context.Cause(ctx), context.DeadlineExceeded) }
 	}
 	out := x.request
@@ -168,7 +176,7 @@ func (x *exchange) send() (*http.Response, error) {
 	}
 	out.URL.Host = x.chosen.address
 	out.URL.Scheme = "http"
-	if x.service.secure {
+	if x.service.tls != nil {
 		out.URL.Scheme = "https"
 	}
 	response, err := x.chosen.settings.transport.RoundTrip(out)

@@ -23,13 +23,20 @@ func newForwarder(p *Proxy, listener string, s *service, subset string) *forward
 			// Nothing here reads the query, so that one that is odd is the endpoint's affair.
 			r.Out.URL.RawQuery = r.In.URL.RawQuery
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", s.name // replaced by each try
+			if r.Out.Body != nil {
+				prompt, _ := r.In.Body.(*promptBody)
+				r.Out.Body = &clientBody{ReadCloser: r.Out.Body, prompt: prompt}
+			}
 		},
 		Transport:  &passage{service: s, subset: subset},
 		BufferPool: buffers,
 		ErrorLog:   slog.NewLogLogger(p.options.Logger.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
 			k := kindOf(err)
-			if r.Context().Err() != nil {
+			switch {
+			case k.ofClient() && r.ProtoMajor == 1:
+				w.Header().Set("Connection", "close") // the rest of the body is not waited for
+			case !k.ofClient() && r.Context().Err() != nil:
 				k = clientGone
 			}
 			f.refuse(w, k)
@@ -50,6 +57,9 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, most)
+	}
+	if r.Body != http.NoBody {
+		r.Body = &promptBody{r.Body, http.NewResponseController(w), duration(f.service.policy.Timeout.BodyIdleTimeout)}
 	}
 	if upgrade := r.Header.Get("Upgrade"); upgrade != "" && !strings.EqualFold(upgrade, "websocket") {
 		// Whatever is spoken after it, such as h2c, would go past routes and policy.

@@ -81,7 +81,7 @@ func connected(c traffic.Configuration) map[string]bool {
 // service makes a service of a declaration. Endpoints that were there keep what is
 // known of them. One that gets connections is checked by opening one.
 func (p *Proxy) service(declared traffic.Service, secure *tls.Config, byConnection bool, former map[endpointKey]*endpoint) *service {
-	s := &service{name: declared.Name, policy: declared.Policy, secure: secure != nil, metrics: p.metrics, balancer: newBalancer(declared.Policy.LoadBalancer), ejecting: &sync.Mutex{}}
+	s := &service{name: declared.Name, policy: declared.Policy, tls: secure, metrics: p.metrics, balancer: newBalancer(declared.Policy.LoadBalancer), ejecting: &sync.Mutex{}}
 	if r := declared.Policy.Retry; r != nil {
 		s.budget = newBudget(*r.Budget, time.Now)
 	}

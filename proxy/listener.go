@@ -52,6 +52,7 @@ type serverSettings struct {
 	maxHeaderBytes    int
 	readHeaderTimeout time.Duration
 	idleTimeout       time.Duration
+	bodyIdleTimeout   time.Duration
 }
 
 func newListener(p *Proxy, declared traffic.Listener, socket net.Listener) *listener {
@@ -67,19 +68,20 @@ func (l *listener) configure(declared traffic.Listener, secure *tls.Config, serv
 		return
 	}
 	next.table = &table{}
-	idle := defaultIdleTimeout
+	idle, bodyIdle := defaultIdleTimeout, defaultIdleTimeout
 	if declared.Service != "" {
 		next.table.otherwise = newForwarder(l.proxy, declared.Name, services[declared.Service], "")
-		idle = duration(services[declared.Service].policy.Timeout.IdleTimeout)
+		bounds := services[declared.Service].policy.Timeout
+		idle, bodyIdle = duration(bounds.IdleTimeout), duration(bounds.BodyIdleTimeout)
 	}
 	for _, r := range declared.Routes {
 		next.table.routes = append(next.table.routes, route{r, newForwarder(l.proxy, declared.Name, services[r.Service], r.Subset)})
 	}
-	next.server = l.serverOf(serverSettings{declared.MaxHeaderBytes, duration(declared.ReadHeaderTimeout), idle})
+	next.server = l.serverOf(serverSettings{declared.MaxHeaderBytes, duration(declared.ReadHeaderTimeout), idle, bodyIdle})
 	l.does.Store(next)
 }
 
-// defaultIdleTimeout is that of a listener without a service.
+// defaultIdleTimeout is what a client may be idle for at a listener without a service.
 const defaultIdleTimeout = time.Minute
 
 // serverOf is the server with these settings. Connections of a former one stay there.
@@ -158,6 +160,9 @@ func (l *listener) gone() {
 
 func (l *listener) deliver(connection net.Conn) {
 	does := l.does.Load()
+	if does.server != nil && does.server.settings.bodyIdleTimeout > 0 {
+		connection = &promptConnection{connection, does.server.settings.bodyIdleTimeout}
+	}
 	if does.tls != nil {
 		connection = tls.Server(connection, does.tls)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -31,10 +32,14 @@ type scene struct {
 func newScene(t *testing.T, o Options) *scene {
 	t.Helper()
 	s := &scene{T: t, proxy: New(o)}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	s.address = listener.Addr().String()
-	require.NoError(t, listener.Close())
+	for s.address == "" {
+		// None of those that connections take by themselves.
+		address := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000))
+		if listener, err := net.Listen("tcp", address); err == nil {
+			s.address = address
+			require.NoError(t, listener.Close())
+		}
+	}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -23,8 +24,9 @@ type service struct {
 	ejecting *sync.Mutex
 	budget   *budget
 	mirror   *mirror
-	secure   bool
-	metrics  *metrics
+	// tls is how endpoints are spoken with; nil is plain text.
+	tls     *tls.Config
+	metrics *metrics
 	// successor is what another configuration has made of it; nil as long as it serves.
 	successor atomic.Pointer[service]
 }
@@ -99,10 +101,10 @@ func usable(endpoints []*endpoint) bool {
 func (s *service) pick(endpoints, tried []*endpoint) (candidate, error) {
 	var space [16]candidate
 	for {
-		among, why := candidates(endpoints, tried, space[:0])
+		among, why := candidates(endpoints, tried, space[:0], s.policy.PanicThreshold)
 		if why != "" && len(tried) > 0 {
 			// There is no other one: the same may do better the second time.
-			among, why = candidates(endpoints, nil, space[:0])
+			among, why = candidates(endpoints, nil, space[:0], s.policy.PanicThreshold)
 		}
 		if why != "" {
 			return candidate{}, &problem{kind: why}

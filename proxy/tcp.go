@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"net"
 	"sync"
@@ -54,7 +55,7 @@ func (s *service) connect(ctx context.Context) (net.Conn, candidate, error) {
 			settings.breaker.forget(chosen.turn)
 			continue
 		}
-		connection, err := chosen.dialer.DialContext(ctx, "tcp", chosen.address)
+		connection, err := s.dial(ctx, chosen)
 		settings.breaker.report(chosen.turn, err != nil)
 		s.judge(chosen, err != nil)
 		if err == nil {
@@ -67,6 +68,30 @@ func (s *service) connect(ctx context.Context) (net.Conn, candidate, error) {
 			return nil, chosen, err
 		}
 	}
+}
+
+// dial opens a connection to an endpoint, with TLS where the service has it.
+func (s *service) dial(ctx context.Context, c candidate) (net.Conn, error) {
+	plain, err := c.dialer.DialContext(ctx, "tcp", c.address)
+	if err != nil || s.tls == nil {
+		return plain, err
+	}
+	settings := s.tls
+	if settings.ServerName == "" {
+		settings = settings.Clone()
+		settings.ServerName, _, _ = net.SplitHostPort(c.address) // it has been checked
+	}
+	if bound := duration(s.policy.Timeout.ConnectTimeout); bound > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, bound)
+		defer cancel()
+	}
+	secured := tls.Client(plain, settings)
+	if err := secured.HandshakeContext(ctx); err != nil {
+		_ = plain.Close()
+		return nil, err
+	}
+	return secured, nil
 }
 
 // pipe copies until the source ends, and tells the other side.

@@ -19,6 +19,7 @@ const (
 	defaultHeaderTimeout     = 60 * time.Second
 	defaultConnectTimeout    = 2 * time.Second
 	defaultIdleTimeout       = 60 * time.Second
+	defaultBodyIdleTimeout   = 60 * time.Second
 	defaultDrainTimeout      = 30 * time.Second
 	defaultReadHeaderTimeout = 10 * time.Second
 	defaultMaxHeaderBytes    = 64 << 10
@@ -83,6 +84,7 @@ func (p Policy) WithDefaults() Policy {
 	t := p.Timeout
 	t.RequestTimeout, t.HeaderTimeout = orDuration(t.RequestTimeout, 0), orDuration(t.HeaderTimeout, defaultHeaderTimeout)
 	t.ConnectTimeout, t.IdleTimeout = orDuration(t.ConnectTimeout, defaultConnectTimeout), orDuration(t.IdleTimeout, defaultIdleTimeout)
+	t.BodyIdleTimeout = orDuration(t.BodyIdleTimeout, defaultBodyIdleTimeout)
 	p.Timeout = t
 	p.Limits.MaxPending = orNumber(p.Limits.MaxPending, defaultMaxPending)
 	p.DrainTimeout, p.SlowStart = orDuration(p.DrainTimeout, defaultDrainTimeout), orDuration(p.SlowStart, 0)

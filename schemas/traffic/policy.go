@@ -16,6 +16,10 @@ type Policy struct {
 	// OutlierDetection takes out endpoints by what requests to them end in; the
 	// default is not to.
 	OutlierDetection *OutlierDetection `json:"outlierDetection,omitempty"`
+	// PanicThreshold, from 0 to 1, is the share of the endpoints that must be well: when
+	// fewer are, those that are not get requests too, since the few could not carry the
+	// load, or the checks are wrong. The default is 0: when none is.
+	PanicThreshold float64 `json:"panicThreshold,omitempty"`
 	// CircuitBreaker stops requests to an endpoint that fails; the default is none.
 	CircuitBreaker *CircuitBreaker `json:"circuitBreaker,omitempty"`
 	// Retry repeats failed requests; the default is not to.
@@ -72,7 +76,7 @@ type HealthCheck struct {
 // OutlierDetection ejects an endpoint for a time because of the faults that
 // requests to it end in. A fault is a 5xx status, a timeout, or a connection that
 // could not be opened or broke off. The n-th ejection lasts n times as long as the
-// first.
+// first; each Interval without one takes one back, as Envoy does it.
 type OutlierDetection struct {
 	// ConsecutiveFaults ejects after that many in a row; the default is 5, 0 never does.
 	ConsecutiveFaults *int `json:"consecutiveFaults,omitempty"`
@@ -157,6 +161,10 @@ type Timeouts struct {
 	// IdleTimeout ends a connection, of a client or to an endpoint, on which nothing
 	// is asked; the default is 60s.
 	IdleTimeout *quantity.Duration `json:"idleTimeout,omitempty"`
+	// BodyIdleTimeout is how long a client may send nothing of a body that is waited for,
+	// or take nothing of an answer; the default is 60s. An endpoint that is silent is none
+	// of its affair.
+	BodyIdleTimeout *quantity.Duration `json:"bodyIdleTimeout,omitempty"`
 }
 
 // Limits bound what is taken on. 0 is the default that is named.

@@ -292,6 +292,8 @@ func (v *validation) policy(path string, p Policy) {
 	v.duration(path+".timeout.headerTimeout", p.Timeout.HeaderTimeout, true)
 	v.duration(path+".timeout.connectTimeout", p.Timeout.ConnectTimeout, true)
 	v.duration(path+".timeout.idleTimeout", p.Timeout.IdleTimeout, true)
+	v.duration(path+".timeout.bodyIdleTimeout", p.Timeout.BodyIdleTimeout, true)
+	v.share(path+".panicThreshold", p.PanicThreshold)
 	v.atLeast(path+".limits.maxConnections", p.Limits.MaxConnections, 0)
 	v.atLeast(path+".limits.maxPending", p.Limits.MaxPending, 0)
 	if p.Limits.MaxBodyBytes < 0 {

@@ -1,0 +1,264 @@
+package proxy
+
+import (
+	"bufio"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"windlass/schemas/traffic"
+)
+
+// dial opens a connection to the proxy that ends with the test.
+func (s *scene) dial() *net.TCPConn {
+	s.Helper()
+	c, err := net.Dial("tcp", s.address)
+	require.NoError(s, err)
+	s.Cleanup(func() { c.Close() })
+	require.NoError(s, c.SetDeadline(time.Now().Add(patience)))
+	return c.(*net.TCPConn)
+}
+
+// answered is what comes back on a connection.
+func (s *scene) answered(c net.Conn) answer {
+	s.Helper()
+	response, err := http.ReadResponse(bufio.NewReader(c), nil)
+	require.NoError(s, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(s, err)
+	return answer{response.StatusCode, strings.TrimSpace(string(text)), response.Header}
+}
+
+func TestWhatIsTheClientsOwnFaultCountsAgainstNoEndpoint(t *testing.T) {
+	const head = "POST / HTTP/1.1\r\nHost: a\r\n"
+	tests := map[string]struct {
+		text   string
+		end    func(*net.TCPConn)
+		status int
+		kind   kind
+	}{
+		"a chunk size that is none":    {head + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nzz\r\n", nil, http.StatusBadRequest, malformed},
+		"a chunk that is too long":     {head + "Transfer-Encoding: chunked\r\n\r\n3\r\nhello\r\n0\r\n\r\n", nil, http.StatusBadRequest, malformed},
+		"a body that ends early":       {head + "Content-Length: 100\r\n\r\nhello", func(c *net.TCPConn) { _ = c.CloseWrite() }, http.StatusBadRequest, malformed},
+		"a caller who leaves":          {head + "Content-Length: 100\r\n\r\nhello", func(c *net.TCPConn) { _ = c.SetLinger(0); _ = c.Close() }, 0, ""},
+		"a body that does not come":    {head + "Content-Length: 100\r\n\r\nhello", nil, http.StatusRequestTimeout, tooSlow},
+		"a body that becomes too long": {head + "Transfer-Encoding: chunked\r\n\r\n400\r\n" + strings.Repeat("a", 1024) + "\r\n400\r\n" + strings.Repeat("a", 1024) + "\r\n", nil, http.StatusRequestEntityTooLarge, tooLarge},
+	}
+	policies := map[string]traffic.Timeouts{
+		"the body's bound":    {BodyIdleTimeout: period(200 * time.Millisecond)},
+		"the request's bound": {RequestTimeout: period(200 * time.Millisecond), BodyIdleTimeout: period(0)},
+	}
+	for name, test := range tests {
+		for bound, timeouts := range policies {
+			t.Run(name+" with "+bound, func(t *testing.T) {
+				t.Parallel()
+				s := newScene(t, Options{})
+				reads := func(w http.ResponseWriter, r *http.Request) {
+					if _, err := io.Copy(io.Discard, r.Body); err != nil {
+						w.WriteHeader(http.StatusInternalServerError) // as servers do that know no better
+					}
+				}
+				policy := traffic.Policy{
+					CircuitBreaker:   &traffic.CircuitBreaker{MaxFailures: 1, RecoveryTimeout: period(time.Hour)},
+					OutlierDetection: &traffic.OutlierDetection{ConsecutiveFaults: number(1), BaseEjection: period(time.Hour)},
+					Retry:            &traffic.Retry{RetryOn: []traffic.RetryOn{traffic.Retry5xx, traffic.RetryReset, traffic.RetryTimeout, traffic.RetryConnectFailure}, NonIdempotent: true},
+					Limits:           traffic.Limits{MaxBodyBytes: 1500}, Timeout: timeouts,
+				}
+				s.apply(s.served(policy, backend(t, "a", reads), backend(t, "b", reads)))
+				c := s.dial()
+				_, err := io.WriteString(c, test.text)
+				require.NoError(t, err)
+				if test.end != nil {
+					s.eventually(func() bool { return s.endpoint("e0").InFlight+s.endpoint("e1").InFlight == 1 }, "it is passed on")
+					test.end(c)
+				}
+				if test.status != 0 {
+					given := s.answered(c)
+					require.Equal(t, test.status, given.status)
+					require.Equal(t, string(test.kind), given.header.Get(ErrorHeader))
+				}
+				require.Equal(t, http.StatusOK, s.post("all of it").status)
+				requests := int64(0)
+				for _, id := range []string{"e0", "e1"} {
+					s.eventually(func() bool { return s.endpoint(id).InFlight == 0 }, "it is over")
+					e := s.endpoint(id)
+					require.Zero(t, e.Faults, id)
+					require.Equal(t, string(breakerClosed), e.Breaker, id)
+					require.Equal(t, StateReady, e.State, id)
+					requests += e.Requests
+				}
+				require.EqualValues(t, 2, requests, "nothing was tried again")
+			})
+		}
+	}
+}
+
+func TestAProbeThatItsClientBreaksOffIsNoProbe(t *testing.T) {
+	s := newScene(t, Options{})
+	failing := true
+	address := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		if failing {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
+	})
+	s.apply(s.served(traffic.Policy{CircuitBreaker: &traffic.CircuitBreaker{MaxFailures: 1, RecoveryTimeout: period(time.Millisecond)}}, address))
+	s.post("")
+	failing = false
+	s.eventually(func() bool {
+		c := s.dial()
+		_, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+		require.NoError(t, err)
+		return s.answered(c).status == http.StatusBadRequest
+	}, "a broken request is the probe")
+	require.Equal(t, string(breakerOpen), s.endpoint("e0").Breaker)
+	require.Equal(t, http.StatusOK, s.post("").status, "the next one probes")
+	require.Equal(t, string(breakerClosed), s.endpoint("e0").Breaker)
+}
+
+func TestAClientThatTakesNothingIsGivenUp(t *testing.T) {
+	for name, secure := range map[string]bool{"in plain text": false, "with TLS": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, Options{})
+			gone := make(chan error, 1)
+			address := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {
+				for {
+					if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+						gone <- err
+						return
+					}
+				}
+			})
+			c := s.served(traffic.Policy{Timeout: traffic.Timeouts{BodyIdleTimeout: period(200 * time.Millisecond)}}, address)
+			var connection net.Conn
+			if secure {
+				a := newAuthority(t)
+				a.issue("proxy", "proxy.test")
+				c.Listeners[0].TLS = &traffic.ListenerTLS{CertificateFile: a.path("proxy.crt"), KeyFile: a.path("proxy.key")}
+				s.apply(c)
+				connection = tls.Client(s.dial(), &tls.Config{RootCAs: a.pool(), ServerName: "proxy.test"})
+			} else {
+				s.apply(c)
+				connection = s.dial()
+			}
+			_, err := io.WriteString(connection, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+			require.NoError(t, err)
+			select {
+			case <-gone:
+			case <-time.After(patience):
+				require.Fail(t, "the endpoint still writes")
+			}
+			s.eventually(func() bool { return s.endpoint("e0").InFlight == 0 }, "it is over")
+			require.Zero(t, s.endpoint("e0").Faults)
+		})
+	}
+}
+
+func TestAnEndpointMayBeSilentForLongerThanAClient(t *testing.T) {
+	s := newScene(t, Options{})
+	const idle = 100 * time.Millisecond
+	address := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		text, err := io.ReadAll(r.Body)
+		if err != nil {
+			return
+		}
+		for range 2 {
+			time.Sleep(3 * idle) // as the events of a stream that is quiet
+			fmt.Fprintf(w, "%s\n", text)
+			_ = http.NewResponseController(w).Flush()
+		}
+	})
+	s.apply(s.served(traffic.Policy{Timeout: traffic.Timeouts{BodyIdleTimeout: period(idle)}}, address))
+	// Two on one connection: what bounds the first says nothing to the second.
+	c := s.dial()
+	reader := bufio.NewReader(c)
+	for range 2 {
+		_, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhe")
+		require.NoError(t, err)
+		time.Sleep(idle / 2)
+		_, err = io.WriteString(c, "llo")
+		require.NoError(t, err)
+		response, err := http.ReadResponse(reader, nil)
+		require.NoError(t, err)
+		text, err := io.ReadAll(response.Body)
+		require.NoError(t, err)
+		require.Equal(t, "hello\nhello\n", string(text))
+	}
+}
+
+func TestWhenTooFewAreWellAllAreUsed(t *testing.T) {
+	for _, policy := range policies {
+		t.Run(string(policy), func(t *testing.T) {
+			for _, test := range []struct {
+				threshold float64
+				well      int
+				used      int
+			}{{0, 1, 1}, {0, 0, 4}, {0.5, 2, 2}, {0.5, 1, 4}, {1, 3, 4}, {1, 4, 4}} {
+				endpoints := crowd(5, one)
+				endpoints[4].draining.Store(true)
+				for _, e := range endpoints[test.well:] {
+					e.unhealthy.Store(true)
+				}
+				b, used := newBalancer(policy), map[string]bool{}
+				for range 400 {
+					among, why := candidates(endpoints, nil, nil, test.threshold)
+					require.Empty(t, why)
+					used[b.choose(among).id] = true
+				}
+				require.Len(t, used, test.used, "%d of 4 are well, %v must be", test.well, test.threshold)
+				require.False(t, used["e4"], "what leaves is none of them")
+			}
+		})
+	}
+}
+
+func TestBytesArePassedThroughToEndpointsWithTLS(t *testing.T) {
+	s, a := newScene(t, Options{}), newAuthority(t)
+	a.issue("server", "db.test")
+	a.issue("client", "proxy.test")
+	pair, err := tls.LoadX509KeyPair(a.path("server.crt"), a.path("server.key"))
+	require.NoError(t, err)
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: a.pool()})
+	require.NoError(t, err)
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer c.Close()
+				text, _ := io.ReadAll(c)
+				_, _ = io.WriteString(c, strings.ToUpper(string(text)))
+			}()
+		}
+	}()
+	c := s.served(traffic.Policy{CircuitBreaker: &traffic.CircuitBreaker{MaxFailures: 1, RecoveryTimeout: period(time.Hour)}}, listener.Addr().String())
+	c.Listeners[0].Protocol = traffic.TCP
+	exchange := func() string {
+		client := s.dial()
+		_, err := io.WriteString(client, "hello")
+		require.NoError(t, err)
+		require.NoError(t, client.CloseWrite())
+		text, _ := io.ReadAll(client)
+		return string(text)
+	}
+	secure := &traffic.ServiceTLS{CAFile: a.path("ca.crt"), CertificateFile: a.path("client.crt"), KeyFile: a.path("client.key")}
+	c.Services[0].TLS = secure // the certificate carries the address too
+	s.apply(c)
+	require.Equal(t, "HELLO", exchange())
+	c.Services[0].TLS = &traffic.ServiceTLS{CAFile: secure.CAFile, CertificateFile: secure.CertificateFile, KeyFile: secure.KeyFile, ServerName: "other.test"}
+	s.apply(c)
+	require.Empty(t, exchange(), "it is somebody else")
+	require.Equal(t, string(breakerOpen), s.endpoint("e0").Breaker)
+}
