@@ -2,6 +2,7 @@ package workflows
 
 import (
 	"fmt"
+	"time"
 
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
@@ -21,7 +22,10 @@ func (r *rolling) perform(ctx workflow.Context, a rollout.Action) {
 	case rollout.Route:
 		err = r.route(ctx, a)
 	case rollout.Drain:
-		err = r.replica(ctx, activities.NameDrain, "drain", a, nil)
+		if err = r.replica(ctx, activities.NameDrain, "drain", a, nil); r.interrupted(ctx) {
+			r.State.Interrupted(a, "", workflow.Now(ctx))
+			return
+		}
 	case rollout.Remove:
 		err = r.replica(ctx, activities.NameRemove, "remove", a, nil)
 	case rollout.SetAside:
@@ -72,11 +76,15 @@ func (r *rolling) start(ctx workflow.Context, a rollout.Action) {
 	if err == nil {
 		err = r.replica(ctx, activities.NameAwait, "wait for", a, nil)
 	}
+	if err != nil && r.interrupted(ctx) {
+		r.State.Interrupted(a, out.Name, workflow.Now(ctx))
+		return
+	}
 	var failure *schemas.Failure
 	if err != nil {
 		f := activities.FailureOf(err)
 		if ctx.Err() != nil {
-			f = schemas.Failure{Kind: "Cancelled", Message: "was interrupted"}
+			f = schemas.Failure{Kind: rollout.KindCancelled, Message: "was interrupted"}
 		}
 		failure = &f
 	}
@@ -111,6 +119,10 @@ func (r *rolling) analyse(ctx workflow.Context, a rollout.Action) {
 	in := activities.AnalyseInput{ComputeInput: r.compute(r.Target), Step: a.Step}
 	options := operationOptions(ctx, operationTimeout, fmt.Sprintf("measure canary step %d of %s", a.Step+1, r.Resource))
 	err := workflow.ExecuteActivity(options, activities.NameAnalyse, in).Get(ctx, nil)
+	if err != nil && r.interrupted(ctx) {
+		r.State.Interrupted(a, "", workflow.Now(ctx))
+		return
+	}
 	if err == nil || ctx.Err() != nil {
 		r.State.Analysed(a.Step, nil, workflow.Now(ctx))
 		return
@@ -118,6 +130,9 @@ func (r *rolling) analyse(ctx workflow.Context, a rollout.Action) {
 	failure := activities.FailureOf(err)
 	r.State.Analysed(a.Step, &failure, workflow.Now(ctx))
 }
+
+// overseePause lies between a watch that no retry mends and the next one.
+const overseePause = 30 * time.Second
 
 // oversee tells the state of replicas of the target version that turn unhealthy.
 func (r *rolling) oversee(ctx workflow.Context) {
@@ -128,10 +143,13 @@ func (r *rolling) oversee(ctx workflow.Context) {
 			in := activities.OverseeInput{ComputeInput: r.compute(r.Target), Known: r.State.Known()}
 			options := operationOptions(ctx, operationTimeout, "watch the replicas of "+r.Resource)
 			err := workflow.ExecuteActivity(options, activities.NameOversee, in).Get(ctx, &out)
-			if err != nil {
-				if !temporal.IsCanceledError(err) {
-					workflow.GetLogger(ctx).Error("the replicas are not watched", "error", err)
+			if err != nil && !temporal.IsCanceledError(err) {
+				workflow.GetLogger(ctx).Error("the replicas are not watched", "error", err)
+				if workflow.GetVersion(ctx, changeWatchedAgain, workflow.DefaultVersion, 1) == 1 && workflow.Sleep(ctx, overseePause) == nil {
+					continue // it sees what happened meanwhile
 				}
+			}
+			if err != nil {
 				return
 			}
 			r.State.Unhealthy(r.State.Target.Set, out.Index, out.Failure, workflow.Now(ctx))

@@ -2,6 +2,8 @@ package workflows
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -22,7 +24,7 @@ func Rollout(ctx workflow.Context, in RolloutInput) (RolloutOutput, error) {
 	if in.Supervised {
 		return supervise(ctx, in)
 	}
-	r := &rolling{herald: herald{RolloutInput: &in, outbox: newOutbox(ctx)}, running: map[string]workflow.CancelFunc{}, moved: true}
+	r := &rolling{herald: herald{RolloutInput: &in, outbox: newOutbox(ctx)}, running: map[string]performance{}, moved: true}
 	defer r.outbox.flush(ctx)
 	if r.State == nil {
 		if err := r.survey(ctx); err != nil {
@@ -51,11 +53,24 @@ func Rollout(ctx workflow.Context, in RolloutInput) (RolloutOutput, error) {
 	return r.end(ctx)
 }
 
+// Changes of the workflow that runs which began before them do not make.
+const (
+	// changeBoundedStarts bounds the replicas that start at the same time.
+	changeBoundedStarts = "bounded-starts"
+	// changeHandedOver has a run that becomes too long break off what may take long, so that
+	// the next one, which begins it again, meets orders and the deadline in time.
+	changeHandedOver = "handed-over"
+	// changeWatchedAgain has replicas watched again after a watch that no retry mends.
+	changeWatchedAgain = "watched-again"
+)
+
 // rolling is the state of one run.
 type rolling struct {
 	herald
-	// running cancels what runs, by the replica or the kind of action.
-	running map[string]workflow.CancelFunc
+	// running are what runs, by the replica or the kind of action.
+	running map[string]performance
+	// handing says that another run is to go on with what this one breaks off.
+	handing bool
 	// unwatch ends the watch over the replicas.
 	unwatch workflow.CancelFunc
 	// moved says that there is something to decide.
@@ -87,6 +102,9 @@ func (r *rolling) survey(ctx workflow.Context) error {
 		}
 	}
 	r.State = rollout.New(out.Strategy, out.Target, out.Stable, out.Found.Balanced, r.GoesBack, members)
+	if workflow.GetVersion(ctx, changeBoundedStarts, workflow.DefaultVersion, 1) == 1 {
+		r.State.MostStarting = rollout.MostStarting
+	}
 	r.tell(ctx, r.State.Status(), schemas.StatusRolloutStarted, "")
 	return nil
 }
@@ -119,13 +137,13 @@ func (r *rolling) begin(ctx workflow.Context, a rollout.Action) {
 		key = string(a.Kind)
 	}
 	if a.Kind == rollout.Cancel {
-		if cancel := r.running[key]; cancel != nil {
-			cancel()
+		if p, ok := r.running[key]; ok {
+			p.cancel()
 		}
 		return
 	}
 	ctx, cancel := workflow.WithCancel(ctx)
-	r.running[key] = cancel
+	r.running[key] = performance{a.Kind, cancel}
 	workflow.GoNamed(ctx, a.String(), func(ctx workflow.Context) {
 		r.perform(ctx, a)
 		cancel()
@@ -133,10 +151,33 @@ func (r *rolling) begin(ctx workflow.Context, a rollout.Action) {
 	})
 }
 
+// performance is an action that runs, or ran.
+type performance struct {
+	kind   rollout.Kind
+	cancel workflow.CancelFunc
+}
+
+// handOver breaks off what may take long and can be begun again.
+func (r *rolling) handOver() {
+	r.handing = true
+	for _, key := range slices.Sorted(maps.Keys(r.running)) {
+		switch p := r.running[key]; p.kind {
+		case rollout.Start, rollout.Drain, rollout.Analyse:
+			p.cancel()
+		}
+	}
+}
+
+// interrupted says that an action was broken off for another run.
+func (r *rolling) interrupted(ctx workflow.Context) bool { return r.handing && ctx.Err() != nil }
+
 // settled waits until nothing runs and nobody asks for anything, so that a new run can
 // go on. It is false when the rollout is cancelled meanwhile.
 func (r *rolling) settled(ctx workflow.Context, orders workflow.ReceiveChannel) bool {
 	r.unwatch()
+	if workflow.GetVersion(ctx, changeHandedOver, workflow.DefaultVersion, 1) == 1 {
+		r.handOver()
+	}
 	if workflow.Await(ctx, r.State.Idle) != nil {
 		return false
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
@@ -202,6 +203,83 @@ func TestALongRolloutGoesOnInNewRuns(t *testing.T) {
 		require.True(t, routed, name)
 	}
 	require.Equal(t, replicas+1, f.most)
+}
+
+// A start that hangs keeps no run from going on in a new one, which begins the start again
+// and meets the deadline and the orders that there are.
+func TestAReplicaThatHangsHoldsUpNoNewRun(t *testing.T) {
+	three := quantity.Count(3)
+	tests := map[string]struct {
+		// order comes to the second run, and hangs says that the start does there too.
+		order schemas.RolloutOrder
+		hangs bool
+		kind  string
+	}{
+		"the start is begun again":  {"", false, ""},
+		"the deadline ends it":      {"", true, rollout.KindDeadline},
+		"the rollout is broken off": {schemas.RolloutAbort, true, rollout.KindAborted},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			f := newFleet(4, schemas.Strategy{MaxSurge: &three, ProgressDeadlineSeconds: 60})
+			f.unwatched = true
+			w := newWorld(t)
+			f.await = func(ctx context.Context, index int) error {
+				if index != 1 {
+					return nil
+				}
+				w.SetCurrentHistoryLength(longHistory + 1)
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			f.register(w)
+			w.ExecuteWorkflow(NameRollout, rolloutInput())
+			var again *workflow.ContinueAsNewError
+			require.ErrorAs(t, w.GetWorkflowError(), &again)
+			in := RolloutInput{}
+			require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
+			require.Zero(t, in.State.Failures)
+			require.False(t, in.State.Deadline.IsZero(), "it goes on")
+
+			w = newWorld(t)
+			w.SetStartTime(in.State.Deadline.Add(-30 * time.Second))
+			f.await = func(ctx context.Context, index int) error {
+				if index != 1 || !test.hangs {
+					return nil
+				}
+				return activity.ErrResultPending // and its time goes on
+			}
+			f.register(w)
+			if test.order != "" {
+				w.RegisterDelayedCallback(func() {
+					w.SignalWorkflow(SignalOrder, schemas.CommandReference{ID: "id-order", Order: test.order, Source: "somebody"})
+				}, time.Second)
+			}
+			w.ExecuteWorkflow(NameRollout, in)
+			if test.kind == "" {
+				require.NoError(t, w.GetWorkflowError())
+				return
+			}
+			require.Equal(t, test.kind, activities.FailureOf(w.GetWorkflowError()).Kind)
+			require.True(t, w.did("settle old"))
+		})
+	}
+}
+
+// A watch that no retry mends is begun again: what broke off unseen is seen then.
+func TestReplicasAreWatchedAgainAfterAWatchThatFailed(t *testing.T) {
+	w, f := newWorld(t), newFleet(1, schemas.Strategy{MaxSurge: one(), Monitor: quantity.Duration(time.Hour)})
+	f.register(w)
+	watches := 0
+	w.OnActivity(activities.NameOversee, mock.Anything, mock.Anything).Return(func(context.Context, activities.OverseeInput) (activities.OverseeOutput, error) {
+		if watches++; watches < 3 {
+			return activities.OverseeOutput{}, fault(activities.Forbidden, "web", "it may not be watched")
+		}
+		return activities.OverseeOutput{Index: 0, Failure: schemas.Failure{Kind: "Unhealthy", Message: "it died unseen"}}, nil
+	})
+	w.ExecuteWorkflow(NameRollout, rolloutInput())
+	require.Equal(t, "it died unseen", activities.FailureOf(w.GetWorkflowError()).Message)
+	require.GreaterOrEqual(t, watches, 3)
 }
 
 func TestACancelledRolloutStopsWhereItStands(t *testing.T) {

@@ -3,6 +3,7 @@ package workflows
 import (
 	"go.temporal.io/sdk/workflow"
 
+	"windlass/plan/rollout"
 	"windlass/schemas"
 )
 
@@ -35,8 +36,8 @@ func (r *rolling) order(ctx workflow.Context, command schemas.CommandReference) 
 		r.tell(ctx, r.State.Status(), schemas.StatusRolloutPaused, command.Source)
 	}
 	if !r.State.Step.Running {
-		if cancel := r.running["analyse"]; cancel != nil {
-			cancel() // what it measures is of no interest any more
+		if p, ok := r.running[string(rollout.Analyse)]; ok {
+			p.cancel() // what it measures is of no interest any more
 		}
 	}
 }

@@ -56,21 +56,31 @@ func (d *decision) with(kind Kind, m *Member) {
 // fill starts replicas of a version up to n of them, as far as there is room.
 func (d *decision) fill(v Version, n, room int) {
 	there := make(map[int]bool, n)
+	starts := d.starts()
 	d.each(v.of, func(m *Member) {
 		there[m.Index] = true
-		if m.Index < n && m.Condition == Present && m.Doing == idle && !m.Retired {
+		if m.Index < n && m.Condition == Present && m.Doing == idle && !m.Retired && starts > 0 {
+			starts--
 			m.Condition = Starting
 			d.with(Start, m)
 		}
 	})
-	for index := 0; index < n && room > 0; index++ {
+	for index := 0; index < n && room > 0 && starts > 0; index++ {
 		if there[index] {
 			continue
 		}
-		room--
+		room, starts = room-1, starts-1
 		d.Members = append(d.Members, Member{Set: v.Set, Index: index, Condition: Starting, Revision: v.Revision, Image: v.Image})
 		d.with(Start, &d.Members[len(d.Members)-1])
 	}
+}
+
+// starts is how many more replicas may start now.
+func (d *decision) starts() int {
+	if d.MostStarting == 0 {
+		return unlimited
+	}
+	return d.MostStarting - d.count(func(m *Member) bool { return m.Condition == Starting })
 }
 
 // reroute has the proxies change which replicas get requests. Without proxies they

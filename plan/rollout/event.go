@@ -80,9 +80,31 @@ func (s *State) Broke(a Action, failure schemas.Failure, now time.Time) {
 	default:
 		if m := s.member(a.Set, a.Index); m != nil {
 			m.Doing = idle
+			if a.Kind == Remove && m.Condition == Available {
+				m.Condition = Present // it may have ended, and not be gone
+			}
 		}
 	}
 	s.fail(failure, now)
+}
+
+// Interrupted tells that an action was broken off so that another run begins it again.
+func (s *State) Interrupted(a Action, name string, now time.Time) {
+	m := s.member(a.Set, a.Index)
+	switch {
+	case a.Kind == Analyse:
+		s.Step.Running = s.Step.Running && s.Step.Place != a.Step
+	case m == nil:
+	case a.Kind == Drain && m.Doing == draining:
+		m.Doing = idle
+	case a.Kind == Start && m.Condition == Starting && m.Retired:
+		s.Started(a.Set, a.Index, name, &schemas.Failure{Kind: KindCancelled, Message: "was interrupted"}, now)
+	case a.Kind == Start && m.Condition == Starting:
+		m.Condition, m.Doing = Present, idle
+		if name != "" {
+			m.Name = name
+		}
+	}
 }
 
 // progress puts the deadline off.

@@ -10,6 +10,8 @@ import (
 const (
 	KindDeadline = "ProgressDeadlineExceeded"
 	KindAborted  = "Aborted"
+	// KindCancelled is what was broken off before it ended.
+	KindCancelled = "Cancelled"
 )
 
 // failed notes a replica that failed, and fails the rollout when there are too many.

@@ -28,7 +28,12 @@ type world struct {
 	// that one of it turns unhealthy, at each step.
 	bad, sick float64
 	stableBad float64
-	initial   int
+	// hangs is the chance that a start does not end by itself, and breaks that another
+	// action cannot be done.
+	hangs, breaks float64
+	// runs is how often another run has gone on.
+	runs int
+	initial       int
 	// least is how many had to serve when the Route that runs was decided.
 	least int
 	log   []string
@@ -40,6 +45,8 @@ type thing struct {
 	// drained says that no request can be in flight.
 	drained  bool
 	starting bool
+	// hanging says that its start does not end by itself.
+	hanging bool
 }
 
 func key(set string, index int) string { return fmt.Sprintf("%s/%d", set, index) }
@@ -150,7 +157,14 @@ func newWorld(t *testing.T, seed uint64) *world {
 	if random.IntN(6) == 0 {
 		w.stableBad = random.Float64()
 	}
+	switch random.IntN(4) {
+	case 0:
+		w.hangs = random.Float64() * 0.3
+	case 1:
+		w.breaks = random.Float64() * 0.05
+	}
 	w.state = rollout.New(strategy, target, stable, balanced, random.IntN(5) > 0, found)
+	w.state.MostStarting = []int{0, 1, 3, rollout.MostStarting}[random.IntN(4)]
 	return w
 }
 
@@ -189,6 +203,9 @@ func (w *world) serving() int {
 // begin judges an action, and does at once what reality does at once.
 func (w *world) begin(a rollout.Action) {
 	w.say("begin %s", a)
+	if w.state.Paused && (a.Kind == rollout.Start || len(a.Join) > 0 || a.Kind == rollout.Analyse) {
+		w.fatalf("%s begins while the rollout is paused", a)
+	}
 	t := w.there[key(a.Set, a.Index)]
 	switch a.Kind {
 	case rollout.Start:
@@ -202,7 +219,10 @@ func (w *world) begin(a rollout.Action) {
 		if t.starting || t.well {
 			w.fatalf("%s is started twice", key(a.Set, a.Index))
 		}
-		t.starting = true
+		t.starting, t.hanging = true, w.random.Float64() < w.hangs
+		if starting := w.starting(); w.state.MostStarting > 0 && starting > w.state.MostStarting {
+			w.fatalf("%d replicas start at once, at most %d may", starting, w.state.MostStarting)
+		}
 	case rollout.Remove, rollout.SetAside:
 		switch {
 		case t == nil:
@@ -233,17 +253,51 @@ func (w *world) begin(a rollout.Action) {
 	w.running = append(w.running, a)
 }
 
+func (w *world) starting() int {
+	n := 0
+	for _, t := range w.there {
+		if t.starting {
+			n++
+		}
+	}
+	return n
+}
+
+// hung says that an action does not end by itself.
+func (w *world) hung(a rollout.Action) bool {
+	t := w.there[key(a.Set, a.Index)]
+	return a.Kind == rollout.Start && t.hanging && !t.spoilt
+}
+
 // wentBack says that the limits of the way there may be exceeded for what was begun on it.
 func (w *world) wentBack() bool {
 	return w.state.Back && w.state.Strategy.Type != schemas.StrategyRollingUpdate
 }
 
-// end lets one of the running actions end.
-func (w *world) end() {
-	at := w.random.IntN(len(w.running))
-	a := w.running[at]
-	w.running = slices.Delete(w.running, at, at+1)
+// end lets one of the running actions end; false where all hang.
+func (w *world) end() bool {
+	first := w.random.IntN(len(w.running))
+	for i := range w.running {
+		if at := (first + i) % len(w.running); !w.hung(w.running[at]) {
+			a := w.running[at]
+			w.running = slices.Delete(w.running, at, at+1)
+			w.ended(a)
+			return true
+		}
+	}
+	return false
+}
+
+func (w *world) ended(a rollout.Action) {
 	t := w.there[key(a.Set, a.Index)]
+	if a.Kind != rollout.Start && a.Kind != rollout.Analyse && w.random.Float64() < w.breaks {
+		w.say("%s cannot be done", a)
+		if a.Kind == rollout.Remove {
+			t.well = false // it has ended
+		}
+		w.state.Broke(a, schemas.Failure{Kind: "Forbidden", Message: "it may not be done"}, w.now)
+		return
+	}
 	switch a.Kind {
 	case rollout.Start:
 		t.starting = false
@@ -327,11 +381,39 @@ func (w *world) disturb() {
 			}
 		}
 	}
+	if w.runs < 2 && w.random.IntN(60) == 0 {
+		w.handOver()
+	}
 	if w.random.IntN(15) == 0 {
 		orders := []schemas.RolloutOrder{schemas.RolloutPause, schemas.RolloutResume, schemas.RolloutPromote, schemas.RolloutPromoteAll, schemas.RolloutAbort}
 		order := orders[w.random.IntN(len(orders))]
 		w.say("%s: %v", order, w.state.Command(order, "somebody", w.now))
 	}
+}
+
+// handOver breaks off what may take long, as a run does that another one goes on for.
+func (w *world) handOver() {
+	w.say("another run goes on")
+	w.runs++
+	w.running = slices.DeleteFunc(w.running, func(a rollout.Action) bool {
+		switch a.Kind {
+		case rollout.Start:
+			t := w.there[key(a.Set, a.Index)]
+			t.starting, t.spoilt = false, false
+		case rollout.Drain, rollout.Analyse:
+		default:
+			return false
+		}
+		w.state.Interrupted(a, "name", w.now)
+		return true
+	})
+	for len(w.running) > 0 {
+		w.end()
+	}
+	if !w.state.Done() && !w.state.Idle() {
+		w.fatalf("something still runs: %+v", w.state)
+	}
+	w.reload()
 }
 
 // stranded lets somebody come who ends what waits for people.
@@ -359,9 +441,8 @@ func (w *world) run() {
 		wake := w.state.Wake(w.now)
 		switch {
 		case w.state.Done():
-		case len(w.running) > 0:
+		case len(w.running) > 0 && w.end():
 			w.now = w.now.Add(time.Duration(w.random.IntN(1000)) * time.Millisecond)
-			w.end()
 		case !wake.IsZero():
 			w.now = wake
 		default:

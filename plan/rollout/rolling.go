@@ -30,8 +30,9 @@ func (d *decision) retireIdle(v Version, enough int) {
 }
 
 // recall keeps replicas of a version that were about to go, as far as they still are
-// what they were.
+// what they were, or nobody knows what they are.
 func (d *decision) recall(v Version) {
+	d.each(func(m *Member) bool { return v.of(m) && m.Retired && m.Condition == Present && m.Doing == idle }, func(m *Member) { m.Retired = false })
 	d.each(func(m *Member) bool {
 		return v.of(m) && m.Retired && m.Condition == Available && (m.Doing == idle || m.Doing == draining)
 	}, func(m *Member) {

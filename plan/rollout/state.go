@@ -44,7 +44,13 @@ type State struct {
 	Settled time.Time `json:"settled,omitzero"`
 	// Step is the place of the canary step that runs.
 	Step canaryStep `json:"step,omitzero"`
+	// MostStarting bounds the replicas that start at the same time; 0 does not.
+	MostStarting int `json:"mostStarting,omitempty"`
 }
+
+// MostStarting is how many replicas start at the same time, however many more there may
+// be: an engine that makes more of them at once has each ready later, and none sooner.
+const MostStarting = 32
 
 // Version is one set of equal replicas.
 type Version struct {
