@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -98,7 +99,10 @@ func (f *fleet) register(w *world) {
 			return nil
 		},
 		activities.NameRemove: func(_ context.Context, in activities.ReplicaInput) error {
-			if f.there[in.Name] {
+			w.mutex.Lock()
+			routed := f.there[in.Name]
+			w.mutex.Unlock()
+			if routed {
 				return errors.New(in.Name + " is removed while it gets requests")
 			}
 			change("remove "+in.Name, func() { delete(f.there, in.Name) })
@@ -221,18 +225,21 @@ func TestAReplicaThatHangsHoldsUpNoNewRun(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			f := newFleet(4, schemas.Strategy{MaxSurge: &three, ProgressDeadlineSeconds: 60})
+			strategy := schemas.Strategy{MaxSurge: &three, ProgressDeadlineSeconds: 60}
+			w, f := newWorld(t), newFleet(4, strategy)
 			f.unwatched = true
-			w := newWorld(t)
 			f.await = func(ctx context.Context, index int) error {
-				if index != 1 {
-					return nil
+				if index == 1 {
+					<-ctx.Done()
 				}
-				w.SetCurrentHistoryLength(longHistory + 1)
-				<-ctx.Done()
 				return ctx.Err()
 			}
 			f.register(w)
+			w.SetOnActivityCompletedListener(func(*activity.Info, converter.EncodedValue, error) {
+				if w.did("start new/1") {
+					w.SetCurrentHistoryLength(longHistory + 1)
+				}
+			})
 			w.ExecuteWorkflow(NameRollout, rolloutInput())
 			var again *workflow.ContinueAsNewError
 			require.ErrorAs(t, w.GetWorkflowError(), &again)
@@ -241,7 +248,9 @@ func TestAReplicaThatHangsHoldsUpNoNewRun(t *testing.T) {
 			require.Zero(t, in.State.Failures)
 			require.False(t, in.State.Deadline.IsZero(), "it goes on")
 
-			w = newWorld(t)
+			there := f.there
+			w, f = newWorld(t), newFleet(4, strategy)
+			f.unwatched, f.there = true, maps.Clone(there)
 			w.SetStartTime(in.State.Deadline.Add(-30 * time.Second))
 			f.await = func(ctx context.Context, index int) error {
 				if index != 1 || !test.hangs {
