@@ -191,8 +191,9 @@ func (r routing) serves(name string) bool {
 	return slices.ContainsFunc(r.endpoints, func(e traffic.Endpoint) bool { return e.ID == name && !e.Draining })
 }
 
-// observedEndpoints are the replicas of a LoadBalancer's target that run. What is about to
-// leave stays so.
+// observedEndpoints are the replicas of a LoadBalancer's target that run: those that had
+// requests, whatever has become of them, since the proxies see that for themselves, and
+// others that are well. What is about to leave stays so.
 func (b *balancer) observedEndpoints(ctx context.Context, target string, current traffic.Configuration) ([]traffic.Endpoint, error) {
 	labels := b.provider.scopeLabels(b.target.Scope)
 	labels[activities.LabelResource], labels[activities.LabelType] = target, string(schemas.TypeCompute)
@@ -204,16 +205,32 @@ func (b *balancer) observedEndpoints(ctx context.Context, target string, current
 	had := routingOf(current).endpoints
 	var endpoints []traffic.Endpoint
 	for _, c := range replicas {
-		if !c.running() {
-			continue
+		known := slices.IndexFunc(had, func(k traffic.Endpoint) bool { return k.ID == c.name() })
+		switch {
+		case !c.running():
+		case known >= 0:
+			endpoints = append(endpoints, had[known])
+		default:
+			well, err := b.provider.well(ctx, c)
+			if err != nil {
+				return nil, err
+			}
+			if well {
+				endpoints = append(endpoints, traffic.Endpoint{ID: c.name()})
+			}
 		}
-		e := traffic.Endpoint{ID: c.name()}
-		if known := slices.IndexFunc(had, func(k traffic.Endpoint) bool { return k.ID == e.ID }); known >= 0 {
-			e = had[known]
-		}
-		endpoints = append(endpoints, e)
 	}
 	return ordered(endpoints), nil
+}
+
+// well says whether a replica runs and its check, where it has one, passes.
+func (p *Provider) well(ctx context.Context, c listed) (bool, error) {
+	observed, err := p.observeReplicas(ctx, []listed{c})
+	if err != nil || observed[0] == nil {
+		return false, err
+	}
+	r := observed[0]
+	return r.State == plan.ContainerRunning && r.Health != plan.HealthUnhealthy && r.Health != plan.HealthStarting, nil
 }
 
 // ordered sorts endpoints by name, so that the same ones are the same configuration.

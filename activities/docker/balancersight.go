@@ -39,7 +39,14 @@ func (p *Provider) declaredLabels(ctx context.Context, c listed, r *plan.Replica
 	}
 	for _, replica := range all {
 		t := targetOf(replica.Labels)
-		if t.Type == schemas.TypeCompute && t.Resource == declared.Target && replica.running() && !routingOf(*current).serves(replica.name()) {
+		if t.Type != schemas.TypeCompute || t.Resource != declared.Target || !replica.running() || routingOf(*current).serves(replica.name()) {
+			continue
+		}
+		well, err := p.well(ctx, replica)
+		if err != nil {
+			return nil, err
+		}
+		if well {
 			r.Drift = append(r.Drift, fmt.Sprintf("it passes nothing to %s", replica.name()))
 		}
 	}

@@ -139,6 +139,34 @@ func (l *balancedLab) configuration() traffic.Configuration {
 	return *c
 }
 
+func TestAReplicaThatIsNotWellIsNotTakenIn(t *testing.T) {
+	t.Parallel()
+	l := newBalancedLab(t)
+	l.applied(l.web("a", 3))
+	replicas := l.observed("web").Replicas
+	have := func(what string, n int) {
+		response, err := http.Get(fmt.Sprintf("http://%s:8080/%s", replicas[n].Address, what))
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+	}
+	have("break", 0)
+	edge := l.edge(nil)
+	l.applied(edge)
+	require.Len(t, l.answering(9), 2)
+	require.NotContains(t, l.answering(9), replicas[0].ID[:12])
+	require.Equal(t, plan.StateReady, l.observed("edge").State, "nothing is missing at the proxies")
+
+	// What had requests is the affair of the proxies' own checks.
+	have("break", 1)
+	l.applied(l.edge(func(b *schemas.LoadBalancer) { b.TrafficPolicy.LoadBalancer = traffic.LeastConnections }))
+	require.Len(t, l.configuration().Services[0].Endpoints, 2)
+
+	have("repair", 0)
+	require.Contains(t, l.observed("edge").Reason, "it passes nothing to")
+	l.applied(edge)
+	require.Len(t, l.answering(9), 3)
+}
+
 func TestAPolicyChangesWithoutANewContainer(t *testing.T) {
 	t.Parallel()
 	l := newBalancedLab(t)
