@@ -3,37 +3,44 @@ package integration
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
+	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
 	"windlass/schemas"
 )
 
 // load asks a LoadBalancer until it is ended: short, slow and streaming requests over
-// connections that are kept. Meanwhile it samples how many replicas the proxy takes
-// for available.
+// connections that are kept, none of which a client repeats by itself. Meanwhile it samples
+// how many replicas serve.
 type load struct {
-	stop    context.CancelFunc
-	done    sync.WaitGroup
-	mutex   sync.Mutex
-	asked   map[string]int
-	failed  []string
+	stop   context.CancelFunc
+	done   sync.WaitGroup
+	mutex  sync.Mutex
+	asked  map[string]int
+	failed []string
+	// reset are the connections that broke.
+	reset   []string
 	samples int
 	// least is the smallest capacity that was seen.
 	least int
 }
 
-// startLoad asks the port of a LoadBalancer named front.
+// startLoad asks the port of a LoadBalancer named front, of a Compute named web.
 func startLoad(t *testing.T, environment string, port int) *load {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -47,8 +54,11 @@ func startLoad(t *testing.T, environment string, port int) *load {
 			l.done.Go(func() { l.ask(ctx, fmt.Sprintf("http://127.0.0.1:%d%s", port, path), path) })
 		}
 	}
-	metrics := "http://" + net.JoinHostPort(proxyAddress(t, environment), strconv.Itoa(schemas.ProxyMetricsPort)) + "/metrics"
-	l.done.Go(func() { l.sample(ctx, metrics) })
+	v := &viewer{
+		engine: newEngine(t), client: http.Client{Timeout: 2 * time.Second}, addresses: map[string]string{},
+		metrics: "http://" + net.JoinHostPort(proxyAddress(t, environment), strconv.Itoa(schemas.ProxyMetricsPort)) + "/metrics",
+	}
+	l.done.Go(func() { l.sample(ctx, v) })
 	return l
 }
 
@@ -65,11 +75,20 @@ func proxyAddress(t *testing.T, environment string) string {
 }
 
 func (l *load) ask(ctx context.Context, url, kind string) {
-	client := http.Client{Transport: &http.Transport{}, Timeout: patience}
-	defer client.CloseIdleConnections()
+	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
+		connection, err := (&net.Dialer{}).DialContext(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &watched{connection, l}, nil
+	}
+	caller := http.Client{Transport: &http.Transport{DialContext: dial}, Timeout: patience}
+	defer caller.CloseIdleConnections()
 	for ctx.Err() == nil {
 		trouble := ""
-		response, err := client.Get(url)
+		// A client repeats what it can when a connection that it kept turns out to be closed.
+		// This it cannot: the method is not idempotent, and the body is gone once it is read.
+		response, err := caller.Post(url, "text/plain", io.MultiReader(strings.NewReader("once")))
 		if err != nil {
 			trouble = err.Error()
 		} else {
@@ -88,20 +107,39 @@ func (l *load) ask(ctx context.Context, url, kind string) {
 	}
 }
 
-// sample counts the replicas that the proxy would pass a request to.
-func (l *load) sample(ctx context.Context, metrics string) {
+// watched is a connection that tells when it breaks.
+type watched struct {
+	net.Conn
+	load *load
+}
+
+func (w *watched) Read(p []byte) (int, error) {
+	n, err := w.Conn.Read(p)
+	w.note(err)
+	return n, err
+}
+
+func (w *watched) Write(p []byte) (int, error) {
+	n, err := w.Conn.Write(p)
+	w.note(err)
+	return n, err
+}
+
+func (w *watched) note(err error) {
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		w.load.mutex.Lock()
+		defer w.load.mutex.Unlock()
+		w.load.reset = append(w.load.reset, time.Now().Format("15:04:05.000 ")+err.Error())
+	}
+}
+
+// sample counts the replicas that serve, again and again.
+func (l *load) sample(ctx context.Context, v *viewer) {
 	for ctx.Err() == nil {
-		if response, err := http.Get(metrics); err == nil {
-			available := 0
-			for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-				if strings.HasPrefix(lines.Text(), "windlass_proxy_available{") && strings.HasSuffix(lines.Text(), " 1") {
-					available++
-				}
-			}
-			response.Body.Close()
+		if serving, err := v.serving(ctx); err == nil {
 			l.mutex.Lock()
 			l.samples++
-			l.least = min(l.least, available)
+			l.least = min(l.least, serving)
 			l.mutex.Unlock()
 		}
 		select {
@@ -109,6 +147,74 @@ func (l *load) sample(ctx context.Context, metrics string) {
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
+}
+
+// viewer knows which replicas serve: those that the proxy would pass a request to and that
+// answer when they are asked directly.
+type viewer struct {
+	engine  *client.Client
+	client  http.Client
+	metrics string
+	// addresses are those of the replicas that were met, by name.
+	addresses map[string]string
+}
+
+// serving counts them.
+func (v *viewer) serving(ctx context.Context) (int, error) {
+	passed, err := v.passed()
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, name := range passed {
+		if v.answers(ctx, name) {
+			n++
+		}
+	}
+	after, err := v.passed()
+	if err != nil || slices.Equal(passed, after) {
+		return n, err
+	}
+	return len(passed), nil // some may have left in between
+}
+
+// passed are the names of the replicas that the proxy would pass a request to.
+func (v *viewer) passed() ([]string, error) {
+	response, err := v.client.Get(v.metrics)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	var names []string
+	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
+		if found := passes.FindStringSubmatch(lines.Text()); found != nil {
+			names = append(names, found[1])
+		}
+	}
+	return names, nil
+}
+
+var passes = regexp.MustCompile(`^windlass_proxy_available\{endpoint="([^"]*)".*\} 1$`)
+
+// answers says whether a replica does, well or not.
+func (v *viewer) answers(ctx context.Context, name string) bool {
+	for range 2 { // another one may have the name by now
+		if v.addresses[name] == "" {
+			found, err := v.engine.ContainerInspect(ctx, name, client.ContainerInspectOptions{})
+			if err != nil {
+				return false
+			}
+			for _, n := range found.Container.NetworkSettings.Networks {
+				v.addresses[name] = n.IPAddress.String()
+			}
+		}
+		if response, err := v.client.Get("http://" + v.addresses[name] + ":8080/healthz"); err == nil {
+			response.Body.Close()
+			return true
+		}
+		delete(v.addresses, name)
+	}
+	return false
 }
 
 // end stops the load and returns what failed and the smallest capacity.
@@ -121,6 +227,7 @@ func (l *load) end(t *testing.T) (failed []string, least int) {
 	}
 	require.Positive(t, l.samples, "the capacity was never seen")
 	t.Logf("requests: %v; %d samples of the capacity, at least %d replicas", l.asked, l.samples, l.least)
+	require.Empty(t, l.reset, "connections broke")
 	return l.failed, l.least
 }
 
