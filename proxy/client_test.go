@@ -2,12 +2,14 @@ package proxy
 
 import (
 	"bufio"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -261,4 +263,70 @@ func TestBytesArePassedThroughToEndpointsWithTLS(t *testing.T) {
 	s.apply(c)
 	require.Empty(t, exchange(), "it is somebody else")
 	require.Equal(t, string(breakerOpen), s.endpoint("e0").Breaker)
+}
+
+// pass sends a request with a body straight through the service.
+func (s *scene) pass(body *clientBody) (*http.Response, error) {
+	s.Helper()
+	request, err := http.NewRequestWithContext(s.Context(), http.MethodPut, s.url("/"), body)
+	require.NoError(s, err)
+	request.ContentLength = 0
+	return (&passage{service: s.proxy.services["web"]}).RoundTrip(request)
+}
+
+func TestWhatAnEndpointAnswersToHalfOfARequestSaysNothingOfIt(t *testing.T) {
+	s := newScene(t, Options{})
+	var asked atomic.Int64
+	address := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusInternalServerError)
+	})
+	s.apply(s.served(traffic.Policy{
+		CircuitBreaker: &traffic.CircuitBreaker{MaxFailures: 1, RecoveryTimeout: period(time.Millisecond)},
+		Retry:          &traffic.Retry{RetryOn: []traffic.RetryOn{traffic.Retry5xx}},
+	}, address))
+	broken := func() *clientBody {
+		trouble := io.ErrUnexpectedEOF
+		b := &clientBody{ReadCloser: http.NoBody}
+		b.trouble.Store(&trouble)
+		return b
+	}
+	pass := func() {
+		response, err := s.pass(broken())
+		require.NoError(t, err)
+		require.Equal(t, http.StatusInternalServerError, response.StatusCode)
+		require.NoError(t, response.Body.Close())
+	}
+	pass()
+	require.EqualValues(t, 1, asked.Load(), "it is not tried again")
+	require.Equal(t, string(breakerClosed), s.endpoint("e0").Breaker)
+	require.Zero(t, s.endpoint("e0").Faults)
+	require.Equal(t, http.StatusInternalServerError, s.post("").status)
+	require.Equal(t, string(breakerOpen), s.endpoint("e0").Breaker)
+	s.eventually(s.proxy.services["web"].endpoints[0].settings.Load().breaker.ready, "the next one probes")
+	pass()
+	require.Equal(t, string(breakerOpen), s.endpoint("e0").Breaker, "it was no probe")
+}
+
+func TestTimeThatAClientTakesForAnAnswerIsNotTheEndpoints(t *testing.T) {
+	for name, slow := range map[string]bool{"a slow client": true, "a slow endpoint": false} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, Options{})
+			address := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {
+				fmt.Fprint(w, "begun")
+				_ = http.NewResponseController(w).Flush()
+				<-r.Context().Done()
+			})
+			s.apply(s.served(traffic.Policy{Timeout: traffic.Timeouts{RequestTimeout: period(300 * time.Millisecond)}}, address))
+			response, err := s.pass(&clientBody{ReadCloser: http.NoBody})
+			require.NoError(t, err)
+			defer response.Body.Close()
+			if slow {
+				<-response.Body.(*finishingBody).exchange.ctx.Done()
+			}
+			_, err = io.ReadAll(response.Body)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Equal(t, !slow, s.endpoint("e0").Faults == 1)
+		})
+	}
 }
