@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -328,5 +329,70 @@ func TestTimeThatAClientTakesForAnAnswerIsNotTheEndpoints(t *testing.T) {
 			require.ErrorIs(t, err, context.DeadlineExceeded)
 			require.Equal(t, !slow, s.endpoint("e0").Faults == 1)
 		})
+	}
+}
+
+// conversation is a stream of HTTP/2 in both directions.
+type conversation struct {
+	io.Writer
+	answers *bufio.Reader
+}
+
+// converse begins one, and returns when the answer has.
+func (s *scene) converse() conversation {
+	s.Helper()
+	protocols := &http.Protocols{}
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: protocols}
+	s.Cleanup(transport.CloseIdleConnections)
+	body, out := io.Pipe()
+	s.Cleanup(func() { out.Close() })
+	ctx, cancel := context.WithTimeout(s.Context(), patience)
+	s.Cleanup(cancel)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url("/"), body)
+	require.NoError(s, err)
+	response, err := transport.RoundTrip(request)
+	require.NoError(s, err)
+	require.Equal(s, http.StatusOK, response.StatusCode)
+	s.Cleanup(func() { response.Body.Close() })
+	return conversation{out, bufio.NewReader(response.Body)}
+}
+
+// echoing is an endpoint that answers at once, and then each line when it comes.
+func echoing(t *testing.T) string {
+	return http2Backend(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		lines := bufio.NewScanner(r.Body)
+		for lines.Scan() {
+			fmt.Fprintln(w, lines.Text())
+			_ = http.NewResponseController(w).Flush()
+		}
+	})
+}
+
+// http2Backend is a server that speaks HTTP/2 without TLS.
+func http2Backend(t *testing.T, handle http.HandlerFunc) string {
+	t.Helper()
+	protocols := &http.Protocols{}
+	protocols.SetUnencryptedHTTP2(true)
+	server := httptest.NewUnstartedServer(handle)
+	server.Config.Protocols = protocols
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
+}
+
+func TestAStreamInBothDirectionsBeginsWithTheAnswer(t *testing.T) {
+	s := newScene(t, Options{})
+	c := s.served(traffic.Policy{Retry: &traffic.Retry{RetryOn: []traffic.RetryOn{traffic.Retry5xx}, NonIdempotent: true}}, echoing(t))
+	c.Services[0].HTTP2 = true
+	s.apply(c)
+	stream := s.converse()
+	for _, line := range []string{"one\n", "two\n"} {
+		_, err := io.WriteString(stream, line)
+		require.NoError(t, err)
+		answer, err := stream.answers.ReadString('\n')
+		require.NoError(t, err)
+		require.Equal(t, line, answer)
 	}
 }
