@@ -46,6 +46,20 @@ func (b *body) replayable() bool {
 	return !b.lost
 }
 
+// rewind takes the body from its reader, so that again is sure to succeed; false when
+// it would not.
+func (b *body) rewind() bool {
+	if b == nil {
+		return true
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.lost {
+		b.reader = nil
+	}
+	return !b.lost
+}
+
 // bodyReader reads the body once. It leaves the source open: the server that it
 // belongs to closes it.
 type bodyReader struct {

@@ -200,7 +200,7 @@ func (x *exchange) again(try int, response *http.Response, err error) bool {
 		return false
 	}
 	safe := isConnectFailure(err) || r.NonIdempotent || idempotent(x.request)
-	return safe && x.service.budget.retry()
+	return safe && x.service.budget.retry() && x.held.rewind()
 }
 
 // outcome is what a policy calls the end of a try; empty is one that it has no word for.
