@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/tls"
 	"fmt"
@@ -334,24 +335,29 @@ func TestTimeThatAClientTakesForAnAnswerIsNotTheEndpoints(t *testing.T) {
 
 // conversation is a stream of HTTP/2 in both directions.
 type conversation struct {
-	io.Writer
+	io.WriteCloser
 	answers *bufio.Reader
 }
 
-// converse begins one, and returns when the answer has.
-func (s *scene) converse() conversation {
-	s.Helper()
+// http2Client speaks HTTP/2 without TLS.
+func (s *scene) http2Client() *http.Client {
 	protocols := &http.Protocols{}
 	protocols.SetUnencryptedHTTP2(true)
 	transport := &http.Transport{Protocols: protocols}
 	s.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// converse begins one, and returns when the answer has begun.
+func (s *scene) converse() conversation {
+	s.Helper()
 	body, out := io.Pipe()
 	s.Cleanup(func() { out.Close() })
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	s.Cleanup(cancel)
 	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url("/"), body)
 	require.NoError(s, err)
-	response, err := transport.RoundTrip(request)
+	response, err := s.http2Client().Do(request)
 	require.NoError(s, err)
 	require.Equal(s, http.StatusOK, response.StatusCode)
 	s.Cleanup(func() { response.Body.Close() })
@@ -394,5 +400,108 @@ func TestAStreamInBothDirectionsBeginsWithTheAnswer(t *testing.T) {
 		answer, err := stream.answers.ReadString('\n')
 		require.NoError(t, err)
 		require.Equal(t, line, answer)
+	}
+}
+
+func TestWhoAsksWhetherToSendIsAnsweredWithoutSending(t *testing.T) {
+	s := newScene(t, Options{})
+	s.apply(s.served(traffic.Policy{Timeout: traffic.Timeouts{BodyIdleTimeout: period(0)}}))
+	c := s.dial()
+	_, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+	require.NoError(t, err)
+	given := s.answered(c)
+	require.Equal(t, http.StatusServiceUnavailable, given.status)
+	require.Equal(t, string(noUpstream), given.header.Get(ErrorHeader))
+}
+
+func TestAStreamOfHTTP2ThatNobodyTakesIsGivenUpOnAConnectionThatMoves(t *testing.T) {
+	s := newScene(t, Options{})
+	gone := make(chan error, 1)
+	address := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		for r.URL.Path == "/endless" {
+			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+				gone <- err
+				return
+			}
+		}
+	})
+	s.apply(s.served(traffic.Policy{Timeout: traffic.Timeouts{BodyIdleTimeout: period(200 * time.Millisecond)}}, address))
+	client := s.http2Client()
+	get := func(path string) *http.Response {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url(path), nil)
+		require.NoError(t, err)
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		return response
+	}
+	defer get("/endless").Body.Close()
+	late := time.After(patience)
+	for over := false; !over; {
+		select {
+		case <-gone:
+			over = true
+		case <-late:
+			require.Fail(t, "the endpoint still writes")
+		case <-time.After(10 * time.Millisecond):
+			require.NoError(t, get("/").Body.Close()) // its connection is none that stands still
+		}
+	}
+	s.eventually(func() bool { return s.endpoint("e0").InFlight == 0 }, "it is over")
+	require.Zero(t, s.endpoint("e0").Faults)
+}
+
+func TestAStreamOfHTTP2LastsWhileOneSideSpeaks(t *testing.T) {
+	const idle = 300 * time.Millisecond
+	s := newScene(t, Options{})
+	c := s.served(traffic.Policy{Timeout: traffic.Timeouts{BodyIdleTimeout: period(idle)}}, http2Backend(t, func(w http.ResponseWriter, r *http.Request) {
+		for range 40 { // four times what a client may be silent for
+			fmt.Fprintln(w, "news")
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(idle / 10)
+		}
+		text, err := io.ReadAll(r.Body)
+		if err == nil {
+			time.Sleep(3 * idle) // an endpoint may
+			fmt.Fprintf(w, "%s", text)
+		}
+	}))
+	c.Services[0].HTTP2 = true
+	s.apply(c)
+	stream := s.converse()
+	for range 40 {
+		text, err := stream.answers.ReadString('\n')
+		require.NoError(t, err)
+		require.Equal(t, "news\n", text)
+	}
+	_, err := io.WriteString(stream, "thanks\n")
+	require.NoError(t, err)
+	require.NoError(t, stream.Close())
+	text, err := stream.answers.ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "thanks\n", text)
+}
+
+func TestAnEndpointThatIsSlowToTakeABodyIsNoSlowClient(t *testing.T) {
+	const idle, size = 100 * time.Millisecond, 32 << 20
+	for name, client := range map[string]func(*scene) *http.Client{"HTTP/1.1": func(*scene) *http.Client {
+		return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	}, "HTTP/2": (*scene).http2Client} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, Options{})
+			address := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {
+				time.Sleep(4 * idle)
+				n, err := io.Copy(io.Discard, r.Body)
+				fmt.Fprint(w, n, " ", err)
+			})
+			s.apply(s.served(traffic.Policy{Timeout: traffic.Timeouts{BodyIdleTimeout: period(idle)}}, address))
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url("/"), bytes.NewReader(make([]byte, size)))
+			require.NoError(t, err)
+			response, err := client(s).Do(request)
+			require.NoError(t, err)
+			defer response.Body.Close()
+			text, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			require.Equal(t, fmt.Sprint(size, " ", nil), string(text))
+		})
 	}
 }

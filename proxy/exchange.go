@@ -291,6 +291,9 @@ func (f *finishingBody) Read(p []byte) (int, error) {
 	if err != nil && err != io.EOF && !late && kindOf(err) != clientGone && !f.exchange.sent.failed() {
 		f.exchange.service.interrupted(f.exchange.chosen)
 	}
+	if n > 0 {
+		f.exchange.sent.moved()
+	}
 	return n, err
 }
 
