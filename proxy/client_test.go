@@ -505,3 +505,45 @@ func TestAnEndpointThatIsSlowToTakeABodyIsNoSlowClient(t *testing.T) {
 		})
 	}
 }
+
+func TestAListenerOfRoutesWaitsAsLongAsItsServices(t *testing.T) {
+	bounds := map[string]time.Duration{"short": time.Second, "long": time.Minute, "none": 0}
+	services := map[string]*service{}
+	for name, idle := range bounds {
+		services[name] = &service{policy: traffic.Policy{Timeout: traffic.Timeouts{BodyIdleTimeout: period(idle)}}}
+	}
+	for _, test := range []struct {
+		service string
+		routes  []string
+		longest time.Duration
+	}{{"short", nil, time.Second}, {"short", []string{"long"}, time.Minute}, {"", []string{"short"}, time.Second}, {"", []string{"long", "none", "short"}, 0}, {"", nil, defaultIdleTimeout}} {
+		l := traffic.Listener{Service: test.service}
+		for _, name := range test.routes {
+			l.Routes = append(l.Routes, traffic.Route{Service: name})
+		}
+		require.Equal(t, test.longest, longestBodyIdle(l, services), "%+v", test)
+	}
+}
+
+func TestABodyThatNobodyWantsIsBoundToo(t *testing.T) {
+	for name, prepare := range map[string]func(*traffic.Configuration){
+		"no route": func(c *traffic.Configuration) {
+			c.Listeners[0].Service = ""
+			c.Listeners[0].Routes = []traffic.Route{{PathPrefix: "/here", Service: "web"}}
+		},
+		"no upstream": func(*traffic.Configuration) {},
+		"too large":   func(c *traffic.Configuration) { c.Services[0].Policy.Limits.MaxBodyBytes = 10 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, Options{})
+			c := s.served(traffic.Policy{Timeout: traffic.Timeouts{BodyIdleTimeout: period(100 * time.Millisecond)}})
+			prepare(&c)
+			s.apply(c)
+			client := s.dial()
+			_, err := io.WriteString(client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhello")
+			require.NoError(t, err)
+			_, err = io.ReadAll(client)
+			require.NoError(t, err, "it is answered and closed")
+		})
+	}
+}
