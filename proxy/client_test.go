@@ -2,12 +2,16 @@ package proxy
 
 import (
 	"bufio"
+	"bytes"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -261,4 +265,285 @@ func TestBytesArePassedThroughToEndpointsWithTLS(t *testing.T) {
 	s.apply(c)
 	require.Empty(t, exchange(), "it is somebody else")
 	require.Equal(t, string(breakerOpen), s.endpoint("e0").Breaker)
+}
+
+// pass sends a request with a body straight through the service.
+func (s *scene) pass(body *clientBody) (*http.Response, error) {
+	s.Helper()
+	request, err := http.NewRequestWithContext(s.Context(), http.MethodPut, s.url("/"), body)
+	require.NoError(s, err)
+	request.ContentLength = 0
+	return (&passage{service: s.proxy.services["web"]}).RoundTrip(request)
+}
+
+func TestWhatAnEndpointAnswersToHalfOfARequestSaysNothingOfIt(t *testing.T) {
+	s := newScene(t, Options{})
+	var asked atomic.Int64
+	address := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		asked.Add(1)
+		w.WriteHeader(http.StatusInternalServerError)
+	})
+	s.apply(s.served(traffic.Policy{
+		CircuitBreaker: &traffic.CircuitBreaker{MaxFailures: 1, RecoveryTimeout: period(time.Millisecond)},
+		Retry:          &traffic.Retry{RetryOn: []traffic.RetryOn{traffic.Retry5xx}},
+	}, address))
+	broken := func() *clientBody {
+		trouble := io.ErrUnexpectedEOF
+		b := &clientBody{ReadCloser: http.NoBody}
+		b.trouble.Store(&trouble)
+		return b
+	}
+	pass := func() {
+		response, err := s.pass(broken())
+		require.NoError(t, err)
+		require.Equal(t, http.StatusInternalServerError, response.StatusCode)
+		require.NoError(t, response.Body.Close())
+	}
+	pass()
+	require.EqualValues(t, 1, asked.Load(), "it is not tried again")
+	require.Equal(t, string(breakerClosed), s.endpoint("e0").Breaker)
+	require.Zero(t, s.endpoint("e0").Faults)
+	require.Equal(t, http.StatusInternalServerError, s.post("").status)
+	require.Equal(t, string(breakerOpen), s.endpoint("e0").Breaker)
+	s.eventually(s.proxy.services["web"].endpoints[0].settings.Load().breaker.ready, "the next one probes")
+	pass()
+	require.Equal(t, string(breakerOpen), s.endpoint("e0").Breaker, "it was no probe")
+}
+
+func TestTimeThatAClientTakesForAnAnswerIsNotTheEndpoints(t *testing.T) {
+	for name, slow := range map[string]bool{"a slow client": true, "a slow endpoint": false} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, Options{})
+			address := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {
+				fmt.Fprint(w, "begun")
+				_ = http.NewResponseController(w).Flush()
+				<-r.Context().Done()
+			})
+			s.apply(s.served(traffic.Policy{Timeout: traffic.Timeouts{RequestTimeout: period(300 * time.Millisecond)}}, address))
+			response, err := s.pass(&clientBody{ReadCloser: http.NoBody})
+			require.NoError(t, err)
+			defer response.Body.Close()
+			if slow {
+				<-response.Body.(*finishingBody).exchange.ctx.Done()
+			}
+			_, err = io.ReadAll(response.Body)
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.Equal(t, !slow, s.endpoint("e0").Faults == 1)
+		})
+	}
+}
+
+// conversation is a stream of HTTP/2 in both directions.
+type conversation struct {
+	io.WriteCloser
+	answers *bufio.Reader
+}
+
+// http2Client speaks HTTP/2 without TLS.
+func (s *scene) http2Client() *http.Client {
+	protocols := &http.Protocols{}
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: protocols}
+	s.Cleanup(transport.CloseIdleConnections)
+	return &http.Client{Transport: transport}
+}
+
+// converse begins one, and returns when the answer has begun.
+func (s *scene) converse() conversation {
+	s.Helper()
+	body, out := io.Pipe()
+	s.Cleanup(func() { out.Close() })
+	ctx, cancel := context.WithTimeout(s.Context(), patience)
+	s.Cleanup(cancel)
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, s.url("/"), body)
+	require.NoError(s, err)
+	response, err := s.http2Client().Do(request)
+	require.NoError(s, err)
+	require.Equal(s, http.StatusOK, response.StatusCode)
+	s.Cleanup(func() { response.Body.Close() })
+	return conversation{out, bufio.NewReader(response.Body)}
+}
+
+// echoing is an endpoint that answers at once, and then each line when it comes.
+func echoing(t *testing.T) string {
+	return http2Backend(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		lines := bufio.NewScanner(r.Body)
+		for lines.Scan() {
+			fmt.Fprintln(w, lines.Text())
+			_ = http.NewResponseController(w).Flush()
+		}
+	})
+}
+
+// http2Backend is a server that speaks HTTP/2 without TLS.
+func http2Backend(t *testing.T, handle http.HandlerFunc) string {
+	t.Helper()
+	protocols := &http.Protocols{}
+	protocols.SetUnencryptedHTTP2(true)
+	server := httptest.NewUnstartedServer(handle)
+	server.Config.Protocols = protocols
+	server.Start()
+	t.Cleanup(server.Close)
+	return server.Listener.Addr().String()
+}
+
+func TestAStreamInBothDirectionsBeginsWithTheAnswer(t *testing.T) {
+	s := newScene(t, Options{})
+	c := s.served(traffic.Policy{Retry: &traffic.Retry{RetryOn: []traffic.RetryOn{traffic.Retry5xx}, NonIdempotent: true}}, echoing(t))
+	c.Services[0].HTTP2 = true
+	s.apply(c)
+	stream := s.converse()
+	for _, line := range []string{"one\n", "two\n"} {
+		_, err := io.WriteString(stream, line)
+		require.NoError(t, err)
+		answer, err := stream.answers.ReadString('\n')
+		require.NoError(t, err)
+		require.Equal(t, line, answer)
+	}
+}
+
+func TestWhoAsksWhetherToSendIsAnsweredWithoutSending(t *testing.T) {
+	s := newScene(t, Options{})
+	s.apply(s.served(traffic.Policy{Timeout: traffic.Timeouts{BodyIdleTimeout: period(0)}}))
+	c := s.dial()
+	_, err := io.WriteString(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n")
+	require.NoError(t, err)
+	given := s.answered(c)
+	require.Equal(t, http.StatusServiceUnavailable, given.status)
+	require.Equal(t, string(noUpstream), given.header.Get(ErrorHeader))
+}
+
+func TestAStreamOfHTTP2ThatNobodyTakesIsGivenUpOnAConnectionThatMoves(t *testing.T) {
+	s := newScene(t, Options{})
+	gone := make(chan error, 1)
+	address := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {
+		for r.URL.Path == "/endless" {
+			if _, err := w.Write(make([]byte, 64<<10)); err != nil {
+				gone <- err
+				return
+			}
+		}
+	})
+	s.apply(s.served(traffic.Policy{Timeout: traffic.Timeouts{BodyIdleTimeout: period(200 * time.Millisecond)}}, address))
+	client := s.http2Client()
+	get := func(path string) *http.Response {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, s.url(path), nil)
+		require.NoError(t, err)
+		response, err := client.Do(request)
+		require.NoError(t, err)
+		return response
+	}
+	defer get("/endless").Body.Close()
+	late := time.After(patience)
+	for over := false; !over; {
+		select {
+		case <-gone:
+			over = true
+		case <-late:
+			require.Fail(t, "the endpoint still writes")
+		case <-time.After(10 * time.Millisecond):
+			require.NoError(t, get("/").Body.Close()) // its connection is none that stands still
+		}
+	}
+	s.eventually(func() bool { return s.endpoint("e0").InFlight == 0 }, "it is over")
+	require.Zero(t, s.endpoint("e0").Faults)
+}
+
+func TestAStreamOfHTTP2LastsWhileOneSideSpeaks(t *testing.T) {
+	const idle = 300 * time.Millisecond
+	s := newScene(t, Options{})
+	c := s.served(traffic.Policy{Timeout: traffic.Timeouts{BodyIdleTimeout: period(idle)}}, http2Backend(t, func(w http.ResponseWriter, r *http.Request) {
+		for range 40 { // four times what a client may be silent for
+			fmt.Fprintln(w, "news")
+			_ = http.NewResponseController(w).Flush()
+			time.Sleep(idle / 10)
+		}
+		text, err := io.ReadAll(r.Body)
+		if err == nil {
+			time.Sleep(3 * idle) // an endpoint may
+			fmt.Fprintf(w, "%s", text)
+		}
+	}))
+	c.Services[0].HTTP2 = true
+	s.apply(c)
+	stream := s.converse()
+	for range 40 {
+		text, err := stream.answers.ReadString('\n')
+		require.NoError(t, err)
+		require.Equal(t, "news\n", text)
+	}
+	_, err := io.WriteString(stream, "thanks\n")
+	require.NoError(t, err)
+	require.NoError(t, stream.Close())
+	text, err := stream.answers.ReadString('\n')
+	require.NoError(t, err)
+	require.Equal(t, "thanks\n", text)
+}
+
+func TestAnEndpointThatIsSlowToTakeABodyIsNoSlowClient(t *testing.T) {
+	const idle, size = 100 * time.Millisecond, 32 << 20
+	for name, client := range map[string]func(*scene) *http.Client{"HTTP/1.1": func(*scene) *http.Client {
+		return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	}, "HTTP/2": (*scene).http2Client} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, Options{})
+			address := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {
+				time.Sleep(4 * idle)
+				n, err := io.Copy(io.Discard, r.Body)
+				fmt.Fprint(w, n, " ", err)
+			})
+			s.apply(s.served(traffic.Policy{Timeout: traffic.Timeouts{BodyIdleTimeout: period(idle)}}, address))
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.url("/"), bytes.NewReader(make([]byte, size)))
+			require.NoError(t, err)
+			response, err := client(s).Do(request)
+			require.NoError(t, err)
+			defer response.Body.Close()
+			text, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			require.Equal(t, fmt.Sprint(size, " ", nil), string(text))
+		})
+	}
+}
+
+func TestAListenerOfRoutesWaitsAsLongAsItsServices(t *testing.T) {
+	bounds := map[string]time.Duration{"short": time.Second, "long": time.Minute, "none": 0}
+	services := map[string]*service{}
+	for name, idle := range bounds {
+		services[name] = &service{policy: traffic.Policy{Timeout: traffic.Timeouts{BodyIdleTimeout: period(idle)}}}
+	}
+	for _, test := range []struct {
+		service string
+		routes  []string
+		longest time.Duration
+	}{{"short", nil, time.Second}, {"short", []string{"long"}, time.Minute}, {"", []string{"short"}, time.Second}, {"", []string{"long", "none", "short"}, 0}, {"", nil, defaultIdleTimeout}} {
+		l := traffic.Listener{Service: test.service}
+		for _, name := range test.routes {
+			l.Routes = append(l.Routes, traffic.Route{Service: name})
+		}
+		require.Equal(t, test.longest, longestBodyIdle(l, services), "%+v", test)
+	}
+}
+
+func TestABodyThatNobodyWantsIsBoundToo(t *testing.T) {
+	for name, prepare := range map[string]func(*traffic.Configuration){
+		"no route": func(c *traffic.Configuration) {
+			c.Listeners[0].Service = ""
+			c.Listeners[0].Routes = []traffic.Route{{PathPrefix: "/here", Service: "web"}}
+		},
+		"no upstream": func(*traffic.Configuration) {},
+		"too large":   func(c *traffic.Configuration) { c.Services[0].Policy.Limits.MaxBodyBytes = 10 },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newScene(t, Options{})
+			c := s.served(traffic.Policy{Timeout: traffic.Timeouts{BodyIdleTimeout: period(100 * time.Millisecond)}})
+			prepare(&c)
+			s.apply(c)
+			client := s.dial()
+			_, err := io.WriteString(client, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\nhello")
+			require.NoError(t, err)
+			_, err = io.ReadAll(client)
+			require.NoError(t, err, "it is answered and closed")
+		})
+	}
 }

@@ -49,6 +49,13 @@ func (b *clientBody) abandon() {
 	}
 }
 
+// moved notes that the answer goes on.
+func (b *clientBody) moved() {
+	if b != nil && b.prompt != nil && b.awaited.Load() {
+		b.prompt.moved()
+	}
+}
+
 // failed says whether the client did not send what it had begun.
 func (b *clientBody) failed() bool { return b != nil && b.trouble.Load() != nil }
 

@@ -115,8 +115,12 @@ func (x *exchange) try() (*http.Response, error) {
 	}
 	x.began = time.Now()
 	response, err := x.send()
-	if err == nil {
-		x.report(response.StatusCode >= http.StatusInternalServerError && !x.sent.failed())
+	switch {
+	case err == nil && x.sent.failed():
+		settings.breaker.forget(chosen.turn) // whatever it answers to half of a request
+		return response, nil
+	case err == nil:
+		x.report(response.StatusCode >= http.StatusInternalServerError)
 		return response, nil
 	}
 	settings.limit.leave()
@@ -189,14 +193,14 @@ func (x *exchange) send() (*http.Response, error) {
 // again says whether a try is repeated.
 func (x *exchange) again(try int, response *http.Response, err error) bool {
 	r := x.service.policy.Retry
-	if r == nil || try >= min(*r.MaxRetries, maxTries) || x.ctx.Err() != nil || !x.held.replayable() {
+	if r == nil || try >= min(*r.MaxRetries, maxTries) || x.ctx.Err() != nil || x.sent.failed() || !x.held.replayable() {
 		return false
 	}
 	if !slices.Contains(r.RetryOn, x.outcome(response, err)) {
 		return false
 	}
 	safe := isConnectFailure(err) || r.NonIdempotent || idempotent(x.request)
-	return safe && x.service.budget.retry()
+	return safe && x.service.budget.retry() && x.held.rewind()
 }
 
 // outcome is what a policy calls the end of a try; empty is one that it has no word for.
@@ -282,9 +286,13 @@ type finishingBody struct {
 }
 
 func (f *finishingBody) Read(p []byte) (int, error) {
+	late := f.exchange.ctx.Err() != nil // the time went by while the client took what came before
 	n, err := f.ReadCloser.Read(p)
-	if err != nil && err != io.EOF && kindOf(err) != clientGone && !f.exchange.sent.failed() {
+	if err != nil && err != io.EOF && !late && kindOf(err) != clientGone && !f.exchange.sent.failed() {
 		f.exchange.service.interrupted(f.exchange.chosen)
+	}
+	if n > 0 {
+		f.exchange.sent.moved()
 	}
 	return n, err
 }

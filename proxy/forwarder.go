@@ -51,6 +51,13 @@ func (f *forwarder) refuse(w http.ResponseWriter, k kind) {
 }
 
 func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	idle := duration(f.service.policy.Timeout.BodyIdleTimeout)
+	var body *promptBody
+	if r.Body != http.NoBody {
+		body = newPromptBody(w, r, idle)
+		defer body.finish()
+		r = r.WithContext(r.Context()) // the server looks at the body that it knows
+	}
 	if most := f.service.policy.Limits.MaxBodyBytes; most > 0 {
 		if r.ContentLength > most {
 			f.refuse(w, tooLarge)
@@ -58,8 +65,14 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		r.Body = http.MaxBytesReader(w, r.Body, most)
 	}
-	if r.Body != http.NoBody {
-		r.Body = &promptBody{r.Body, http.NewResponseController(w), duration(f.service.policy.Timeout.BodyIdleTimeout)}
+	if body != nil {
+		body.ReadCloser = r.Body
+		r.Body = body
+	}
+	if r.ProtoMajor > 1 && idle > 0 {
+		writer := newPromptWriter(w, idle)
+		defer writer.finish()
+		w = writer
 	}
 	if upgrade := r.Header.Get("Upgrade"); upgrade != "" && !strings.EqualFold(upgrade, "websocket") {
 		// Whatever is spoken after it, such as h2c, would go past routes and policy.

@@ -68,21 +68,44 @@ func (l *listener) configure(declared traffic.Listener, secure *tls.Config, serv
 		return
 	}
 	next.table = &table{}
-	idle, bodyIdle := defaultIdleTimeout, defaultIdleTimeout
+	idle := defaultIdleTimeout
 	if declared.Service != "" {
 		next.table.otherwise = newForwarder(l.proxy, declared.Name, services[declared.Service], "")
-		bounds := services[declared.Service].policy.Timeout
-		idle, bodyIdle = duration(bounds.IdleTimeout), duration(bounds.BodyIdleTimeout)
+		idle = duration(services[declared.Service].policy.Timeout.IdleTimeout)
 	}
 	for _, r := range declared.Routes {
 		next.table.routes = append(next.table.routes, route{r, newForwarder(l.proxy, declared.Name, services[r.Service], r.Subset)})
 	}
+	bodyIdle := longestBodyIdle(declared, services)
 	next.server = l.serverOf(serverSettings{declared.MaxHeaderBytes, duration(declared.ReadHeaderTimeout), idle, bodyIdle})
 	l.does.Store(next)
 }
 
 // defaultIdleTimeout is what a client may be idle for at a listener without a service.
 const defaultIdleTimeout = time.Minute
+
+// longestBodyIdle is what the services of a listener bound a client by at the longest; 0
+// is no bound. Without any it is the default.
+func longestBodyIdle(declared traffic.Listener, services map[string]*service) time.Duration {
+	longest := time.Duration(0)
+	names := []string{declared.Service}
+	for _, r := range declared.Routes {
+		names = append(names, r.Service)
+	}
+	for _, name := range names {
+		if s := services[name]; s != nil {
+			idle := duration(s.policy.Timeout.BodyIdleTimeout)
+			if idle == 0 {
+				return 0
+			}
+			longest = max(longest, idle)
+		}
+	}
+	if longest == 0 {
+		return defaultIdleTimeout
+	}
+	return longest
+}
 
 // serverOf is the server with these settings. Connections of a former one stay there.
 func (l *listener) serverOf(settings serverSettings) *server {
@@ -193,6 +216,9 @@ func (l *listener) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	handler := does.table.find(r)
 	if handler == nil {
+		if idle := does.server.settings.bodyIdleTimeout; idle > 0 && r.Body != http.NoBody {
+			_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(idle)) // the server reads it
+		}
 		tell(w, noRoute)
 		return
 	}

@@ -161,9 +161,12 @@ type Timeouts struct {
 	// IdleTimeout ends a connection, of a client or to an endpoint, on which nothing
 	// is asked; the default is 60s.
 	IdleTimeout *quantity.Duration `json:"idleTimeout,omitempty"`
-	// BodyIdleTimeout is how long a client may send nothing of a body that is waited for,
-	// or take nothing of an answer; the default is 60s. An endpoint that is silent is none
-	// of its affair.
+	// BodyIdleTimeout is how long a client may send nothing of a body that is waited for
+	// while nothing of its answer moves either, or take nothing of an answer; the default
+	// is 60s. An endpoint that is silent, as one that sends events now and then, is none of
+	// its affair. A stream on which both sides may be silent for longer, and the client has
+	// not ended its body, needs it to be 0s. A listener bounds what its connections do not
+	// take by the longest of its services'.
 	BodyIdleTimeout *quantity.Duration `json:"bodyIdleTimeout,omitempty"`
 }
 
