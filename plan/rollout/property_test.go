@@ -32,8 +32,8 @@ type world struct {
 	// action cannot be done.
 	hangs, breaks float64
 	// runs is how often another run has gone on.
-	runs int
-	initial       int
+	runs    int
+	initial int
 	// least is how many had to serve when the Route that runs was decided.
 	least int
 	log   []string
