@@ -57,6 +57,8 @@ func Rollout(ctx workflow.Context, in RolloutInput) (RolloutOutput, error) {
 const (
 	// changeBoundedStarts bounds the replicas that start at the same time.
 	changeBoundedStarts = "bounded-starts"
+	// changeInPart takes an action that could not be done for one that may have been done in part.
+	changeInPart = "in-part"
 	// changeHandedOver has a run that becomes too long break off what may take long, so that
 	// the next one, which begins it again, meets orders and the deadline in time.
 	changeHandedOver = "handed-over"
@@ -105,6 +107,7 @@ func (r *rolling) survey(ctx workflow.Context) error {
 	if workflow.GetVersion(ctx, changeBoundedStarts, workflow.DefaultVersion, 1) == 1 {
 		r.State.MostStarting = rollout.MostStarting
 	}
+	r.State.InPart = workflow.GetVersion(ctx, changeInPart, workflow.DefaultVersion, 1) == 1
 	r.tell(ctx, r.State.Status(), schemas.StatusRolloutStarted, "")
 	return nil
 }
