@@ -30,6 +30,7 @@ func TestCommandsSayWhatIsAskedFor(t *testing.T) {
 		CommandUnprotectRequested: {UnprotectRequested{Scope: scope, Resources: []string{"db", "web"}, Reason: "moved"}, Command{Resources: []string{"db", "web"}, Reason: "moved"}},
 		CommandApproveRequested:   {ApproveRequested{Scope: scope, Revision: 7}, Command{Decision: DecisionApprove, Revision: 7}},
 		CommandResumeRequested:    {ResumeRequested{Scope: scope, Revision: 7, Decision: DecisionSkip}, Command{Decision: DecisionSkip, Revision: 7}},
+		CommandScaleRequested:     {ScaleRequested{Scope: scope, Resource: "web", Replicas: 5, Reason: "more"}, Command{Resource: "web", Replicas: 5, Reason: "more"}},
 		CommandRolloutPause:       {RolloutRequested{Scope: scope, Resource: "web", Reason: "no"}, Command{Order: RolloutPause, Resource: "web", Reason: "no"}},
 		CommandRolloutResume:      {RolloutRequested{Scope: scope, Resource: "web"}, Command{Order: RolloutResume, Resource: "web"}},
 		CommandRolloutPromote:     {RolloutRequested{Scope: scope, Resource: "web", All: true}, Command{Order: RolloutPromoteAll, Resource: "web"}},
@@ -48,7 +49,7 @@ func TestCommandsSayWhatIsAskedFor(t *testing.T) {
 			require.Equal(t, &c.want, command)
 		})
 	}
-	require.Len(t, CommandTypes, 18)
+	require.Len(t, CommandTypes, 19)
 }
 
 func TestWrongCommandsAreRefusedWithFieldAndReason(t *testing.T) {
@@ -64,6 +65,7 @@ func TestWrongCommandsAreRefusedWithFieldAndReason(t *testing.T) {
 		"a revision before all":  {CommandApproveRequested, map[string]any{"environment": "e", "infrastructure": "i", "revision": 0}, "revision", "0 is too small; at least 1 is accepted"},
 		"a part of a revision":   {CommandApproveRequested, map[string]any{"environment": "e", "infrastructure": "i", "revision": 1.5}, "revision", "a value of type integer is expected"},
 		"a rollout of nothing":   {CommandRolloutPause, map[string]any{"environment": "e", "infrastructure": "i"}, "", "resource"},
+		"fewer than no replicas": {CommandScaleRequested, map[string]any{"environment": "e", "infrastructure": "i", "resource": "web", "replicas": -1}, "replicas", "-1 is too small; at least 0"},
 		"nothing to unprotect":   {CommandUnprotectRequested, map[string]any{"environment": "e", "infrastructure": "i", "resources": []string{}}, "resources", "has 0 entries; at least 1"},
 		"a field that is not so": {CommandCancelRequested, map[string]any{"environment": "e", "infrastructure": "i", "force": true}, "force", "unknown field"},
 	} {

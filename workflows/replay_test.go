@@ -30,7 +30,7 @@ func TestOldHistoriesReplayOnNewCode(t *testing.T) {
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(log.NewStructuredLogger(slog.New(slog.DiscardHandler)), file))
 		})
 	}
-	for _, scenario := range []string{"first-deploy", "update", "rollback", "rejected-image", "cancelled", "destroy", "queued-commands", "signal-duplicates", "approved", "paused", "drifted", "orders", "rolled", "returned", "balanced", "exchanged", "canary", "aborted", "superseded"} {
+	for _, scenario := range []string{"first-deploy", "update", "rollback", "rejected-image", "cancelled", "destroy", "queued-commands", "signal-duplicates", "approved", "paused", "drifted", "orders", "rolled", "returned", "balanced", "exchanged", "canary", "aborted", "superseded", "scaled"} {
 		require.True(t, found[scenario+"-infrastructure"], "%s is not recorded", scenario)
 		require.True(t, found[scenario+"-rev-1"], "%s is not recorded", scenario)
 	}

@@ -34,6 +34,7 @@ var scenarios = map[string]scenario{
 	"canary":            canary,
 	"aborted":           aborted,
 	"superseded":        superseded,
+	"scaled":            scaled,
 	"contained":         contained,
 	"supervised":        supervised,
 	"supervised-return": supervisedReturn,
@@ -277,6 +278,21 @@ func superseded(c *scene) int {
 	c.await(schemas.StatusDeploymentCancelled, "")
 	c.await(schemas.StatusDeploymentSucceeded, "")
 	return 3
+}
+
+func scaled(c *scene) int {
+	scale := func(resource string) {
+		c.send(c.command(schemas.CommandScaleRequested, schemas.ScaleRequested{Scope: c.scope, Resource: resource, Replicas: 1}))
+	}
+	c.send(c.deployment(rolling("{}", "VERSION: one")))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	scale("data")
+	rejected := c.await(schemas.StatusCommandRejected, "").Command
+	require.Equal(c.t, "data.resource", rejected.Faults[0].Field)
+	scale("web")
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	require.Len(c.t, containers(c.t, c.scope.Environment), 1)
+	return 2
 }
 
 func contained(c *scene) int {
