@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -60,6 +61,8 @@ func TestWrongCommandsAreRefusedWithFieldAndReason(t *testing.T) {
 	}{
 		"a target that is not declared": {CommandDeploymentRequested, map[string]any{"document": small, "targets": []string{"web", "db"}},
 			"data.targets[1]", `"db" is no resource of the document`},
+		"a plan with more than its name": {CommandDeploymentRequested, map[string]any{"document": small, "plan": map[string]any{"revision": 0, "fingerprint": strings.Repeat("a", 64), "container": map[string]any{"environment": "e", "container": "c"}}},
+			"plan.container", "unknown field"},
 		"no target":              {CommandDeploymentRequested, map[string]any{"document": small, "targets": []string{}}, "targets", "has 0 entries; at least 1"},
 		"an unknown decision":    {CommandResumeRequested, map[string]any{"environment": "e", "infrastructure": "i", "revision": 1, "decision": "wait"}, "decision", `"wait" is not accepted; accepted are "retry", "skip", "rollback"`},
 		"a revision before all":  {CommandApproveRequested, map[string]any{"environment": "e", "infrastructure": "i", "revision": 0}, "revision", "0 is too small; at least 1 is accepted"},
