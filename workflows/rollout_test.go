@@ -349,6 +349,29 @@ func TestAReplicaThatHangsHoldsUpNoNewRun(t *testing.T) {
 	}
 }
 
+// Neither does a removal that hangs.
+func TestARemovalThatHangsHoldsUpNoNewRun(t *testing.T) {
+	w, f := newWorld(t), newFleet(2, schemas.Strategy{MaxSurge: one()})
+	f.register(w)
+	w.OnActivity(activities.NameRemove, mock.Anything, mock.Anything).Return(func(ctx context.Context, _ activities.ReplicaInput) error {
+		w.SetCurrentHistoryLength(longHistory + 1)
+		<-ctx.Done()
+		return ctx.Err()
+	}).Once()
+	w.ExecuteWorkflow(NameRollout, rolloutInput())
+	var again *workflow.ContinueAsNewError
+	require.ErrorAs(t, w.GetWorkflowError(), &again)
+	in := RolloutInput{}
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
+
+	w = newWorld(t)
+	f.register(w)
+	w.ExecuteWorkflow(NameRollout, in)
+	require.NoError(t, w.GetWorkflowError())
+	require.True(t, w.did("remove old/0"), "it is begun again")
+	require.Equal(t, map[string]bool{"new/0": true, "new/1": true}, f.there)
+}
+
 // A watch that no retry mends is begun again: what broke off unseen is seen then.
 func TestReplicasAreWatchedAgainAfterAWatchThatFailed(t *testing.T) {
 	w, f := newWorld(t), newFleet(1, schemas.Strategy{MaxSurge: one(), Monitor: quantity.Duration(time.Hour)})

@@ -102,6 +102,11 @@ func (s *State) Interrupted(a Action, name string, now time.Time) {
 	case m == nil:
 	case a.Kind == Drain && m.Doing == draining:
 		m.Doing = idle
+	case (a.Kind == Remove || a.Kind == SetAside) && m.Doing == removing:
+		m.Doing = idle
+		if m.Condition == Available {
+			m.Condition = Present // it may have ended, and not be gone
+		}
 	case a.Kind == Start && m.Condition == Starting && m.Retired:
 		s.Started(a.Set, a.Index, name, &schemas.Failure{Kind: KindCancelled, Message: "was interrupted"}, now)
 	case a.Kind == Start && m.Condition == Starting:

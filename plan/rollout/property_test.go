@@ -418,6 +418,8 @@ func (w *world) handOver() {
 		case rollout.Start:
 			t := w.there[key(a.Set, a.Index)]
 			t.starting, t.spoilt = false, false
+		case rollout.Remove, rollout.SetAside:
+			w.there[key(a.Set, a.Index)].well = false // it may have ended: a start looks at it
 		case rollout.Drain, rollout.Analyse:
 		default:
 			return false
