@@ -54,7 +54,7 @@ func (p Providers) Get(name string) (Provider, error) {
 func (a *Activities) Register(r worker.ActivityRegistry) {
 	for name, function := range map[string]any{
 		NamePlan: a.Plan, NamePull: a.Pull, NameApply: a.Apply,
-		NameDelete: a.Delete, NameBatch: a.Batch, NamePublish: a.Publish, NameReject: a.Reject, NameUnprotect: a.Unprotect,
+		NameDelete: a.Delete, NameBatch: a.Batch, NamePublish: a.Publish, NameReject: a.Reject, NameUnprotect: a.Unprotect, NameScale: a.Scale,
 		NameDrift: a.Drift, NameWatch: a.Watch, NameResync: a.Resync,
 		NameSurvey: a.Survey, NameStart: a.StartReplica, NameAwait: a.AwaitReplica, NameOversee: a.OverseeReplicas,
 		NameRoute: a.RouteReplicas, NameDrain: a.DrainReplica, NameRemove: a.RemoveReplica, NameSetAside: a.SetAsideReplica,

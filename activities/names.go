@@ -19,6 +19,7 @@ const (
 	NameReject  = "Reject"
 
 	NameUnprotect = "Unprotect"
+	NameScale     = "Scale"
 	NameDrift     = "Drift"
 	NameWatch     = "Watch"
 	NameResync    = "Resync"
@@ -155,6 +156,18 @@ type PublishInput struct {
 type RejectInput struct {
 	Command schemas.CommandReference `json:"command"`
 	Faults  schemas.Faults           `json:"faults"`
+}
+
+// ScaleInput asks for the document of a revision with the number of replicas that a
+// command asks for.
+type ScaleInput struct {
+	Command schemas.CommandReference `json:"command"`
+	Of      Revision                 `json:"of"`
+}
+
+// ScaleOutput is where that document is stored.
+type ScaleOutput struct {
+	Reference string `json:"reference"`
 }
 
 // UnprotectInput asks for the protection of the resources that a command names to

@@ -2,11 +2,9 @@ package activities
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 
-	"windlass/events"
 	"windlass/plan"
 	"windlass/schemas"
 )
@@ -54,16 +52,13 @@ func (a *Activities) Unprotect(ctx context.Context, in UnprotectInput) (Unprotec
 }
 
 func (a *Activities) unprotect(ctx context.Context, in UnprotectInput) (UnprotectOutput, error) {
-	revision, err := a.Revisions.Get(ctx, in.Command.Revision)
-	if errors.Is(err, events.ErrNoRevision) {
-		return UnprotectOutput{}, &Fault{Kind: NotFound, Field: "data", Message: "the command is not stored any more", Hint: "send it again", Err: err}
-	}
+	revision, err := a.stored(ctx, in.Command.Revision, "the command is not stored any more", "send it again")
 	if err != nil {
-		return UnprotectOutput{}, &Fault{Kind: Unavailable, Message: err.Error(), Err: err}
+		return UnprotectOutput{}, err
 	}
 	command, err := revision.Command()
 	if err != nil {
-		return UnprotectOutput{}, &Fault{Kind: Invalid, Field: "data", Message: err.Error(), Err: err}
+		return UnprotectOutput{}, refused(err)
 	}
 	s, err := a.Planner.observe(ctx, in.Command.Scope, nil)
 	if err != nil {

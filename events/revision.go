@@ -58,6 +58,29 @@ func (r *Revision) Request() (schemas.DeploymentRequested, error) {
 	return request, nil
 }
 
+// Redeployment is a revision that deploys another document than the command of this one
+// says, as if a command with its identity had brought that. The same gives the same.
+func (r *Revision) Redeployment(infrastructure *schemas.Infrastructure) (Revision, error) {
+	e, _, err := decodeStructured(r.Event)
+	if err != nil {
+		return Revision{}, err
+	}
+	e.SetType(schemas.CommandDeploymentRequested)
+	if err := setData(&e, map[string]any{"document": infrastructure}); err != nil {
+		return Revision{}, err
+	}
+	next := Revision{}
+	if next.Event, err = e.MarshalJSON(); err != nil {
+		return Revision{}, fmt.Errorf("event %q: %w", e.ID(), err)
+	}
+	command, err := next.Command()
+	if err != nil {
+		return Revision{}, err
+	}
+	next.Infrastructure = command.Infrastructure
+	return next, nil
+}
+
 // Revisions store what was accepted by its content: the same content has the same
 // reference, so storing twice is harmless and a reference never changes meaning.
 // Those used last stay in memory, since every operation of a deployment reads its

@@ -19,6 +19,7 @@ const (
 	CommandApproveRequested    = "io.windlass.deployment.approve.requested.v1"
 	CommandResumeRequested     = "io.windlass.deployment.resume.requested.v1"
 	CommandResyncRequested     = "io.windlass.resync.requested.v1"
+	CommandScaleRequested      = "io.windlass.scale.requested.v1"
 	CommandRolloutPause        = "io.windlass.rollout.pause.requested.v1"
 	CommandRolloutResume       = "io.windlass.rollout.resume.requested.v1"
 	CommandRolloutPromote      = "io.windlass.rollout.promote.requested.v1"
@@ -35,7 +36,7 @@ const (
 // CommandTypes lists every type of command.
 var CommandTypes = []string{
 	CommandDeploymentRequested, CommandDestroyRequested, CommandUnprotectRequested,
-	CommandCancelRequested, CommandApproveRequested, CommandResumeRequested, CommandResyncRequested,
+	CommandCancelRequested, CommandApproveRequested, CommandResumeRequested, CommandResyncRequested, CommandScaleRequested,
 	CommandRolloutPause, CommandRolloutResume, CommandRolloutPromote, CommandRolloutAbort,
 	CommandContainerRun, CommandContainerStop, CommandContainerStart, CommandContainerPause,
 	CommandContainerResume, CommandContainerRestart, CommandContainerRemove,
@@ -145,6 +146,8 @@ type Command struct {
 	// Order is what the rollout of Resource is told.
 	Order    RolloutOrder
 	Resource string
+	// Replicas are how many Resource is to have.
+	Replicas int
 	// Supersede is that of a deployment.requested command.
 	Supersede bool
 	document  *Tree
@@ -193,7 +196,7 @@ func ParseCommand(eventType string, data *Tree) (*Command, error) {
 	switch eventType {
 	case CommandDeploymentRequested:
 		return parseDeployment(data)
-	case CommandDestroyRequested, CommandUnprotectRequested, CommandCancelRequested, CommandApproveRequested, CommandResumeRequested, CommandResyncRequested,
+	case CommandDestroyRequested, CommandUnprotectRequested, CommandCancelRequested, CommandApproveRequested, CommandResumeRequested, CommandResyncRequested, CommandScaleRequested,
 		CommandRolloutPause, CommandRolloutResume, CommandRolloutPromote, CommandRolloutAbort,
 		CommandContainerStop, CommandContainerStart, CommandContainerPause, CommandContainerResume, CommandContainerRestart, CommandContainerRemove:
 		return parseOrder(eventType, data)
@@ -258,6 +261,13 @@ func parseOrder(eventType string, data *Tree) (*Command, error) {
 			return nil, Faults{data.Fault("revision", fmt.Sprintf("%s is no number of a revision", number))}
 		}
 		c.Revision = revision
+	}
+	if number, ok := object["replicas"].(json.Number); ok {
+		replicas, err := strconv.Atoi(number.String())
+		if err != nil {
+			return nil, Faults{data.Fault("replicas", fmt.Sprintf("%s is no number of replicas", number))}
+		}
+		c.Replicas = replicas
 	}
 	names, _ := object["resources"].([]any)
 	for _, name := range names {

@@ -2,6 +2,7 @@ package schemas
 
 import (
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -30,6 +31,7 @@ func TestCommandsSayWhatIsAskedFor(t *testing.T) {
 		CommandUnprotectRequested: {UnprotectRequested{Scope: scope, Resources: []string{"db", "web"}, Reason: "moved"}, Command{Resources: []string{"db", "web"}, Reason: "moved"}},
 		CommandApproveRequested:   {ApproveRequested{Scope: scope, Revision: 7}, Command{Decision: DecisionApprove, Revision: 7}},
 		CommandResumeRequested:    {ResumeRequested{Scope: scope, Revision: 7, Decision: DecisionSkip}, Command{Decision: DecisionSkip, Revision: 7}},
+		CommandScaleRequested:     {ScaleRequested{Scope: scope, Resource: "web", Replicas: 5, Reason: "more"}, Command{Resource: "web", Replicas: 5, Reason: "more"}},
 		CommandRolloutPause:       {RolloutRequested{Scope: scope, Resource: "web", Reason: "no"}, Command{Order: RolloutPause, Resource: "web", Reason: "no"}},
 		CommandRolloutResume:      {RolloutRequested{Scope: scope, Resource: "web"}, Command{Order: RolloutResume, Resource: "web"}},
 		CommandRolloutPromote:     {RolloutRequested{Scope: scope, Resource: "web", All: true}, Command{Order: RolloutPromoteAll, Resource: "web"}},
@@ -48,7 +50,7 @@ func TestCommandsSayWhatIsAskedFor(t *testing.T) {
 			require.Equal(t, &c.want, command)
 		})
 	}
-	require.Len(t, CommandTypes, 18)
+	require.Len(t, CommandTypes, 19)
 }
 
 func TestWrongCommandsAreRefusedWithFieldAndReason(t *testing.T) {
@@ -59,11 +61,14 @@ func TestWrongCommandsAreRefusedWithFieldAndReason(t *testing.T) {
 	}{
 		"a target that is not declared": {CommandDeploymentRequested, map[string]any{"document": small, "targets": []string{"web", "db"}},
 			"data.targets[1]", `"db" is no resource of the document`},
+		"a plan with more than its name": {CommandDeploymentRequested, map[string]any{"document": small, "plan": map[string]any{"revision": 0, "fingerprint": strings.Repeat("a", 64), "container": map[string]any{"environment": "e", "container": "c"}}},
+			"plan.container", "unknown field"},
 		"no target":              {CommandDeploymentRequested, map[string]any{"document": small, "targets": []string{}}, "targets", "has 0 entries; at least 1"},
 		"an unknown decision":    {CommandResumeRequested, map[string]any{"environment": "e", "infrastructure": "i", "revision": 1, "decision": "wait"}, "decision", `"wait" is not accepted; accepted are "retry", "skip", "rollback"`},
 		"a revision before all":  {CommandApproveRequested, map[string]any{"environment": "e", "infrastructure": "i", "revision": 0}, "revision", "0 is too small; at least 1 is accepted"},
 		"a part of a revision":   {CommandApproveRequested, map[string]any{"environment": "e", "infrastructure": "i", "revision": 1.5}, "revision", "a value of type integer is expected"},
 		"a rollout of nothing":   {CommandRolloutPause, map[string]any{"environment": "e", "infrastructure": "i"}, "", "resource"},
+		"fewer than no replicas": {CommandScaleRequested, map[string]any{"environment": "e", "infrastructure": "i", "resource": "web", "replicas": -1}, "replicas", "-1 is too small; at least 0"},
 		"nothing to unprotect":   {CommandUnprotectRequested, map[string]any{"environment": "e", "infrastructure": "i", "resources": []string{}}, "resources", "has 0 entries; at least 1"},
 		"a field that is not so": {CommandCancelRequested, map[string]any{"environment": "e", "infrastructure": "i", "force": true}, "force", "unknown field"},
 	} {

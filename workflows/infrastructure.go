@@ -71,8 +71,14 @@ type infrastructure struct {
 
 // serve runs one command to its end.
 func (i *infrastructure) serve(ctx workflow.Context, command schemas.CommandReference, commands workflow.ReceiveChannel) {
+	reference := command.Revision
+	if command.Type == schemas.CommandScaleRequested && ctx.Err() == nil {
+		if reference = i.scaled(ctx, command); reference == "" {
+			return
+		}
+	}
 	i.Served = command
-	in := DeployInput{Command: command, Revision: activities.Revision{Number: i.Revision + 1, Reference: command.Revision}, Stable: i.Stable}
+	in := DeployInput{Command: command, Revision: activities.Revision{Number: i.Revision + 1, Reference: reference}, Stable: i.Stable}
 	if command.Type == schemas.CommandDestroyRequested {
 		in.Destroy, in.Revision.Reference = true, ""
 	}

@@ -9,10 +9,14 @@ import (
 	"windlass/schemas"
 )
 
-// isOrder says whether a command is no deployment and no destruction. Such a one
-// gets no revision and does not wait for the deployment that runs.
+// isOrder says whether a command is nothing that gets a revision. Such a one does not
+// wait for the deployment that runs.
 func isOrder(command schemas.CommandReference) bool {
-	return command.Type != schemas.CommandDeploymentRequested && command.Type != schemas.CommandDestroyRequested
+	switch command.Type {
+	case schemas.CommandDeploymentRequested, schemas.CommandDestroyRequested, schemas.CommandScaleRequested:
+		return false
+	}
+	return true
 }
 
 // order serves such a command at once.

@@ -64,16 +64,20 @@ func older(a, b schemas.CommandReference) int {
 }
 
 // supersede drops from the queue what a newer command in it makes needless: every
-// deployment but the last command. A destruction is always served, since what it
-// removes is not the same when it comes back.
+// deployment but the last. A destruction is always served, since what it removes is not
+// the same when it comes back, and so is what scales the last deployment.
 func (i *infrastructure) supersede(ctx workflow.Context) {
-	if len(i.Queue) < 2 {
+	last := len(i.Queue) - 1
+	for last >= 0 && i.Queue[last].Type == schemas.CommandScaleRequested {
+		last--
+	}
+	if last < 1 {
 		return
 	}
-	newest := i.Queue[len(i.Queue)-1]
+	newest := i.Queue[last]
 	kept := i.Queue[:0:0]
-	for _, command := range i.Queue {
-		if command.Key == newest.Key || command.Type == schemas.CommandDestroyRequested {
+	for at, command := range i.Queue {
+		if at >= last || command.Type == schemas.CommandDestroyRequested {
 			kept = append(kept, command)
 			continue
 		}

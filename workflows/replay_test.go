@@ -30,11 +30,15 @@ func TestOldHistoriesReplayOnNewCode(t *testing.T) {
 			require.NoError(t, replayer.ReplayWorkflowHistoryFromJSONFile(log.NewStructuredLogger(slog.New(slog.DiscardHandler)), file))
 		})
 	}
-	for _, scenario := range []string{"first-deploy", "update", "rollback", "rejected-image", "cancelled", "destroy", "queued-commands", "signal-duplicates", "approved", "paused", "drifted", "orders", "rolled", "returned"} {
+	for _, scenario := range []string{"first-deploy", "update", "rollback", "rejected-image", "cancelled", "destroy", "queued-commands", "signal-duplicates", "approved", "paused", "drifted", "orders", "rolled", "returned", "balanced", "exchanged", "canary", "aborted", "superseded", "scaled"} {
 		require.True(t, found[scenario+"-infrastructure"], "%s is not recorded", scenario)
 		require.True(t, found[scenario+"-rev-1"], "%s is not recorded", scenario)
 	}
-	for _, other := range []string{"rolled-rev-2-web", "returned-rev-2-web", "contained", "supervised-rev-2-web", "supervised-return-rev-2-web"} {
+	for _, other := range []string{
+		"rolled-rev-2-web", "returned-rev-2-web", "balanced-rev-2-web", "exchanged-rev-2-web", "canary-rev-2-web", "aborted-rev-2-web",
+		"superseded-rev-2-web", "superseded-rev-3-web", "continued-rev-2-web-run-1", "continued-rev-2-web-run-2",
+		"contained", "supervised-rev-2-web", "supervised-return-rev-2-web",
+	} {
 		require.True(t, found[other], "%s is not recorded", other)
 	}
 }

@@ -27,7 +27,10 @@ func (r *rolling) perform(ctx workflow.Context, a rollout.Action) {
 			return
 		}
 	case rollout.Remove:
-		err = r.replica(ctx, activities.NameRemove, "remove", a, nil)
+		if err = r.replica(ctx, activities.NameRemove, "remove", a, nil); err != nil && r.interrupted(ctx) {
+			r.State.Interrupted(a, "", workflow.Now(ctx))
+			return
+		}
 	case rollout.SetAside:
 		r.setAside(ctx, a)
 		return
@@ -94,6 +97,10 @@ func (r *rolling) start(ctx workflow.Context, a rollout.Action) {
 func (r *rolling) setAside(ctx workflow.Context, a rollout.Action) {
 	var out activities.SetAsideOutput
 	if err := r.replica(ctx, activities.NameSetAside, "set aside", a, &out); err != nil {
+		if r.interrupted(ctx) {
+			r.State.Interrupted(a, "", workflow.Now(ctx))
+			return
+		}
 		r.State.Broke(a, activities.FailureOf(err), workflow.Now(ctx))
 		return
 	}

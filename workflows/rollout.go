@@ -57,8 +57,11 @@ func Rollout(ctx workflow.Context, in RolloutInput) (RolloutOutput, error) {
 const (
 	// changeBoundedStarts bounds the replicas that start at the same time.
 	changeBoundedStarts = "bounded-starts"
+	// changeInPart takes an action that could not be done for one that may have been done in part.
+	changeInPart = "in-part"
 	// changeHandedOver has a run that becomes too long break off what may take long, so that
-	// the next one, which begins it again, meets orders and the deadline in time.
+	// the next one, which begins it again, meets orders and the deadline in time. The
+	// second version does so with removals as well.
 	changeHandedOver = "handed-over"
 	// changeWatchedAgain has replicas watched again after a watch that no retry mends.
 	changeWatchedAgain = "watched-again"
@@ -105,6 +108,7 @@ func (r *rolling) survey(ctx workflow.Context) error {
 	if workflow.GetVersion(ctx, changeBoundedStarts, workflow.DefaultVersion, 1) == 1 {
 		r.State.MostStarting = rollout.MostStarting
 	}
+	r.State.InPart = workflow.GetVersion(ctx, changeInPart, workflow.DefaultVersion, 1) == 1
 	r.tell(ctx, r.State.Status(), schemas.StatusRolloutStarted, "")
 	return nil
 }
@@ -157,13 +161,18 @@ type performance struct {
 	cancel workflow.CancelFunc
 }
 
-// handOver breaks off what may take long and can be begun again.
-func (r *rolling) handOver() {
+// handOver breaks off what may take long and can be begun again. A change of the proxies
+// comes to its end: nothing else could be decided before.
+func (r *rolling) handOver(removals bool) {
 	r.handing = true
 	for _, key := range slices.Sorted(maps.Keys(r.running)) {
 		switch p := r.running[key]; p.kind {
 		case rollout.Start, rollout.Drain, rollout.Analyse:
 			p.cancel()
+		case rollout.Remove, rollout.SetAside:
+			if removals {
+				p.cancel()
+			}
 		}
 	}
 }
@@ -175,8 +184,8 @@ func (r *rolling) interrupted(ctx workflow.Context) bool { return r.handing && c
 // go on. It is false when the rollout is cancelled meanwhile.
 func (r *rolling) settled(ctx workflow.Context, orders workflow.ReceiveChannel) bool {
 	r.unwatch()
-	if workflow.GetVersion(ctx, changeHandedOver, workflow.DefaultVersion, 1) == 1 {
-		r.handOver()
+	if version := workflow.GetVersion(ctx, changeHandedOver, workflow.DefaultVersion, 2); version > workflow.DefaultVersion {
+		r.handOver(version > 1)
 	}
 	if workflow.Await(ctx, r.State.Idle) != nil {
 		return false

@@ -29,7 +29,9 @@ type fleet struct {
 	replicas int
 	// there are the names of the replicas, with whether requests go to them.
 	there map[string]bool
-	// await is what waiting for a replica of the new version comes to.
+	// start is what making a replica of the new version comes to, its image included, and
+	// await what waiting for it does.
+	start func(ctx context.Context, index int) error
 	await func(ctx context.Context, index int) error
 	// unwatched ends the watch at once: while an activity runs, a test's time stands still.
 	unwatched bool
@@ -65,8 +67,13 @@ func (f *fleet) register(w *world) {
 			}
 			return out, nil
 		},
-		activities.NameStart: func(_ context.Context, in activities.ReplicaInput) (activities.StartOutput, error) {
+		activities.NameStart: func(ctx context.Context, in activities.ReplicaInput) (activities.StartOutput, error) {
 			name := fmt.Sprintf("%s/%d", set(in.Revision), in.Index)
+			if f.start != nil && in.Revision.Number == 2 {
+				if err := f.start(ctx, in.Index); err != nil {
+					return activities.StartOutput{}, err
+				}
+			}
 			change("start "+name, func() { f.there[name] = false })
 			return activities.StartOutput{Name: name}, nil
 		},
@@ -209,6 +216,82 @@ func TestALongRolloutGoesOnInNewRuns(t *testing.T) {
 	require.Equal(t, replicas+1, f.most)
 }
 
+// later ends an activity after some time of the test; never where that is 0.
+func (w *world) later(ctx context.Context, after time.Duration) error {
+	token := activity.GetInfo(ctx).TaskToken
+	if after > 0 {
+		w.RegisterDelayedCallback(func() { _ = w.CompleteActivity(token, nil, nil) }, after)
+	}
+	return activity.ErrResultPending
+}
+
+// The progress deadline begins anew with each replica that becomes available, covers what
+// comes before a replica is there, and stands still while the rollout is paused.
+func TestTheProgressDeadline(t *testing.T) {
+	never := func(w *world) func(context.Context, int) error {
+		return func(ctx context.Context, _ int) error { return w.later(ctx, 0) }
+	}
+	tests := map[string]struct {
+		start, await func(w *world) func(context.Context, int) error
+		// pause and resume are when somebody asks for that; 0 is never.
+		pause, resume time.Duration
+		// passes is when the deadline ends the rollout; 0 is never.
+		passes time.Duration
+	}{
+		"a replica that does not become available": {await: never, passes: time.Minute},
+		"an image that does not come":              {start: never, passes: time.Minute},
+		"each in time, all of them later": {await: func(w *world) func(context.Context, int) error {
+			return func(ctx context.Context, _ int) error { return w.later(ctx, 45*time.Second) }
+		}},
+		"the last one too late": {await: func(w *world) func(context.Context, int) error {
+			return func(ctx context.Context, index int) error {
+				return w.later(ctx, []time.Duration{45 * time.Second, 45 * time.Second, 0}[index])
+			}
+		}, passes: 150 * time.Second},
+		"a pause leaves what there was": {await: never, pause: 20 * time.Second, resume: time.Hour, passes: time.Hour + 40*time.Second},
+		"a start that a pause covers": {await: func(w *world) func(context.Context, int) error {
+			return func(ctx context.Context, index int) error {
+				return w.later(ctx, []time.Duration{time.Hour, time.Second, time.Second}[index])
+			}
+		}, pause: 20 * time.Second, resume: time.Hour + 10*time.Second},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			w, f := newWorld(t), newFleet(3, schemas.Strategy{MaxSurge: one(), ProgressDeadlineSeconds: 60})
+			f.unwatched = true
+			if test.start != nil {
+				f.start = test.start(w)
+			}
+			if test.await != nil {
+				f.await = test.await(w)
+			}
+			f.register(w)
+			for order, at := range map[schemas.RolloutOrder]time.Duration{schemas.RolloutPause: test.pause, schemas.RolloutResume: test.resume} {
+				if at > 0 {
+					w.RegisterDelayedCallback(func() {
+						w.SignalWorkflow(SignalOrder, schemas.CommandReference{ID: "id-" + string(order), Order: order, Source: "somebody"})
+					}, at)
+				}
+			}
+			began, passed := time.Now(), time.Duration(0)
+			w.SetStartTime(began)
+			w.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, _ converter.EncodedValues) {
+				if info.ActivityType.Name == activities.NameSetAside {
+					passed = w.Now().Sub(began)
+				}
+			})
+			w.ExecuteWorkflow(NameRollout, rolloutInput())
+			if test.passes == 0 {
+				require.NoError(t, w.GetWorkflowError())
+				return
+			}
+			require.Equal(t, rollout.KindDeadline, activities.FailureOf(w.GetWorkflowError()).Kind)
+			require.InDelta(t, test.passes.Seconds(), passed.Seconds(), 1)
+			require.True(t, w.did("settle old"))
+		})
+	}
+}
+
 // A start that hangs keeps no run from going on in a new one, which begins the start again
 // and meets the deadline and the orders that there are.
 func TestAReplicaThatHangsHoldsUpNoNewRun(t *testing.T) {
@@ -273,6 +356,29 @@ func TestAReplicaThatHangsHoldsUpNoNewRun(t *testing.T) {
 			require.True(t, w.did("settle old"))
 		})
 	}
+}
+
+// Neither does a removal that hangs.
+func TestARemovalThatHangsHoldsUpNoNewRun(t *testing.T) {
+	w, f := newWorld(t), newFleet(2, schemas.Strategy{MaxSurge: one()})
+	f.register(w)
+	w.OnActivity(activities.NameRemove, mock.Anything, mock.Anything).Return(func(ctx context.Context, _ activities.ReplicaInput) error {
+		w.SetCurrentHistoryLength(longHistory + 1)
+		<-ctx.Done()
+		return ctx.Err()
+	}).Once()
+	w.ExecuteWorkflow(NameRollout, rolloutInput())
+	var again *workflow.ContinueAsNewError
+	require.ErrorAs(t, w.GetWorkflowError(), &again)
+	in := RolloutInput{}
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
+
+	w = newWorld(t)
+	f.register(w)
+	w.ExecuteWorkflow(NameRollout, in)
+	require.NoError(t, w.GetWorkflowError())
+	require.True(t, w.did("remove old/0"), "it is begun again")
+	require.Equal(t, map[string]bool{"new/0": true, "new/1": true}, f.there)
 }
 
 // A watch that no retry mends is begun again: what broke off unseen is seen then.

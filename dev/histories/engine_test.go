@@ -5,6 +5,7 @@ import (
 	"errors"
 	"testing"
 
+	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
@@ -36,6 +37,17 @@ func removeContainers(t *testing.T, environment string) {
 	require.NoError(t, err)
 	defer func() { _ = engine.Close() }()
 	require.NoError(t, clearContainers(t.Context(), engine, labelled(environment)))
+}
+
+// containers are those of an environment.
+func containers(t *testing.T, environment string) []container.Summary {
+	t.Helper()
+	engine, err := client.New(client.FromEnv)
+	require.NoError(t, err)
+	defer func() { _ = engine.Close() }()
+	found, err := engine.ContainerList(t.Context(), client.ContainerListOptions{All: true, Filters: labelled(environment)})
+	require.NoError(t, err)
+	return found.Items
 }
 
 func clearContainers(ctx context.Context, engine *client.Client, of client.Filters) error {

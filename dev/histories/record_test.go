@@ -27,7 +27,7 @@ var record = flag.Bool("record", false, "write the histories down, for releases 
 var recorded = filepath.Join("..", "..", "workflows", "testdata", "histories", "v1")
 
 func TestRecord(t *testing.T) {
-	s := newStage(t)
+	s := newStage(t, 0)
 	for _, name := range slices.Sorted(maps.Keys(scenarios)) {
 		t.Run(name, func(t *testing.T) {
 			c := s.newScene(t)
@@ -56,12 +56,42 @@ func TestRecord(t *testing.T) {
 	}
 }
 
+// On servers that suggest a new run early, a rollout goes on in several.
+func TestRecordNewRuns(t *testing.T) {
+	c := newStage(t, 30).newScene(t)
+	revisions := balanced(c)
+	rollout := workflows.RolloutID(c.scope, revisions, "web")
+	c.ended(rollout)
+	runs := c.runs(rollout)
+	require.Greater(t, len(runs), 2)
+	for n, run := range runs {
+		replay(t, c, run)
+		if *record {
+			write(t, fmt.Sprintf("continued-rev-%d-web-run-%d", revisions, n+1), run)
+		}
+	}
+}
+
+// runs are the histories of a workflow's runs, of which each went on in the next.
+func (c *scene) runs(id string) []*history.History {
+	c.t.Helper()
+	newest, err := c.temporal.DescribeWorkflowExecution(c.context(), id, "")
+	require.NoError(c.t, err)
+	var runs []*history.History
+	for run := newest.WorkflowExecutionInfo.FirstRunId; run != ""; {
+		whole := c.history(id, run)
+		runs = append(runs, whole)
+		run = whole.Events[len(whole.Events)-1].GetWorkflowExecutionContinuedAsNewEventAttributes().GetNewExecutionRunId()
+	}
+	return runs
+}
+
 // ended is the history of a run that has told its end.
 func (c *scene) ended(id string) *history.History {
 	c.t.Helper()
 	// How it ended is told by the events.
 	_ = c.temporal.GetWorkflow(c.context(), id, "").Get(c.context(), nil)
-	return c.history(id)
+	return c.history(id, "")
 }
 
 // idle is the history of an Infrastructure that has seen the end of its deployments
@@ -70,7 +100,7 @@ func (c *scene) idle(id string, revisions int) *history.History {
 	c.t.Helper()
 	var whole *history.History
 	require.Eventually(c.t, func() bool {
-		whole = c.history(id)
+		whole = c.history(id, "")
 		closed := 0
 		for _, e := range whole.Events {
 			switch e.EventType {
@@ -85,10 +115,11 @@ func (c *scene) idle(id string, revisions int) *history.History {
 	return whole
 }
 
-func (c *scene) history(id string) *history.History {
+// history is that of a run, of the newest where none is named.
+func (c *scene) history(id, run string) *history.History {
 	c.t.Helper()
 	whole := &history.History{}
-	iterator := c.temporal.GetWorkflowHistory(c.context(), id, "", false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
+	iterator := c.temporal.GetWorkflowHistory(c.context(), id, run, false, enums.HISTORY_EVENT_FILTER_TYPE_ALL_EVENT)
 	for iterator.HasNext() {
 		e, err := iterator.Next()
 		require.NoError(c.t, err)

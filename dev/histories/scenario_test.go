@@ -29,6 +29,12 @@ var scenarios = map[string]scenario{
 	"orders":            orders,
 	"rolled":            rolled,
 	"returned":          returned,
+	"balanced":          balanced,
+	"exchanged":         exchanged,
+	"canary":            canary,
+	"aborted":           aborted,
+	"superseded":        superseded,
+	"scaled":            scaled,
 	"contained":         contained,
 	"supervised":        supervised,
 	"supervised-return": supervisedReturn,
@@ -207,6 +213,85 @@ func returned(c *scene) int {
 	c.send(c.deployment(rolling("{maxUnavailable: 1}", `FIXTURE_NEVER_HEALTHY: "true"`)))
 	c.await(schemas.StatusRolloutRolledBack, "web")
 	c.await(schemas.StatusDeploymentRolledBack, "")
+	return 2
+}
+
+// fronted is a Compute whose replicas move as the strategy says, behind a proxy.
+func fronted(strategy, environment string) string {
+	return rolling(strategy, environment) + `    - name: front
+      type: LoadBalancer
+      properties: {target: "${web.name}", networks: ["${backend.name}"], listen: [{port: 8080, targetPort: 8080, hostPort: 0}]}
+`
+}
+
+// balanced moves replicas behind a proxy: requests are passed to the new ones, and the
+// old ones are drained.
+func balanced(c *scene) int {
+	c.send(c.deployment(fronted("{}", "VERSION: one")))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	c.send(c.deployment(fronted("{maxSurge: 1}", "VERSION: two")))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	return 2
+}
+
+func exchanged(c *scene) int {
+	c.send(c.deployment(fronted("{}", "VERSION: one")))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	c.send(c.deployment(fronted("{type: BlueGreen, warm: 1h}", "VERSION: two")))
+	c.awaitRollout(schemas.RolloutWarm)
+	c.send(c.command(schemas.CommandRolloutPromote, schemas.RolloutRequested{Scope: c.scope, Resource: "web"}))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	return 2
+}
+
+// waiting is a strategy that measures the new version and then waits for somebody.
+const waiting = "{type: Canary, steps: [{weight: 50, analysis: {interval: 100ms, count: 2, http: {path: /healthz, port: 8080}}, pause: {}}]}"
+
+func canary(c *scene) int {
+	c.send(c.deployment(fronted("{}", "VERSION: one")))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	c.send(c.deployment(fronted(waiting, "VERSION: two")))
+	c.awaitRollout(schemas.RolloutHolding)
+	c.send(c.command(schemas.CommandRolloutPromote, schemas.RolloutRequested{Scope: c.scope, Resource: "web"}))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	return 2
+}
+
+func aborted(c *scene) int {
+	c.send(c.deployment(fronted("{}", "VERSION: one")))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	c.send(c.deployment(fronted("{type: BlueGreen, warm: 1h}", "VERSION: two")))
+	c.awaitRollout(schemas.RolloutWarm)
+	c.send(c.command(schemas.CommandRolloutAbort, schemas.RolloutRequested{Scope: c.scope, Resource: "web"}))
+	c.await(schemas.StatusRolloutRolledBack, "web")
+	c.await(schemas.StatusDeploymentRolledBack, "")
+	return 2
+}
+
+// superseded has a newer version begin where the rollout of another one stands.
+func superseded(c *scene) int {
+	c.send(c.deployment(fronted("{}", "VERSION: one")))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	c.send(c.deployment(fronted(waiting, "VERSION: two")))
+	c.awaitRollout(schemas.RolloutHolding)
+	c.send(c.supersession(fronted("{maxSurge: 1}", "VERSION: three")))
+	c.await(schemas.StatusDeploymentCancelled, "")
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	return 3
+}
+
+func scaled(c *scene) int {
+	scale := func(resource string) {
+		c.send(c.command(schemas.CommandScaleRequested, schemas.ScaleRequested{Scope: c.scope, Resource: resource, Replicas: 1}))
+	}
+	c.send(c.deployment(rolling("{}", "VERSION: one")))
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	scale("data")
+	rejected := c.await(schemas.StatusCommandRejected, "").Command
+	require.Equal(c.t, "data.resource", rejected.Faults[0].Field)
+	scale("web")
+	c.await(schemas.StatusDeploymentSucceeded, "")
+	require.Len(c.t, containers(c.t, c.scope.Environment), 1)
 	return 2
 }
 

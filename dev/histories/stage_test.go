@@ -40,11 +40,15 @@ type stage struct {
 	logger   log.Logger
 }
 
-func newStage(t *testing.T) *stage {
+// newStage returns a stage on which Temporal suggests a new run to histories of that
+// length; 0 is what it does by itself.
+func newStage(t *testing.T, longHistory int) *stage {
 	t.Helper()
 	require.NoError(t, images.Ensure(t.Context(), images.Fixture()))
+	proxy, err := images.ProxyBinary(t.Context())
+	require.NoError(t, err)
 	directory := t.TempDir()
-	servers, err := stack.Start(t.Context(), stack.Config{DataDir: filepath.Join(directory, "data")})
+	servers, err := stack.Start(t.Context(), stack.Config{DataDir: filepath.Join(directory, "data"), LongHistory: longHistory})
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), patience)
@@ -71,7 +75,7 @@ providers:
 	go func() {
 		ended <- worker.Run(ctx, worker.Config{
 			NATSURL: servers.NATSURL(), TemporalAddress: servers.TemporalAddress(), Namespace: servers.Namespace(),
-			MasterKeyFile: key, ProvidersFile: providers, Logger: logger, Ready: func() { close(ready) },
+			MasterKeyFile: key, ProvidersFile: providers, ProxyBinary: proxy, Logger: logger, Ready: func() { close(ready) },
 		})
 	}()
 	select {
@@ -143,8 +147,17 @@ func (c *scene) deployment(resources string) event.Event {
 // deploymentUnder is a deployment of a document with a further line in its spec.
 func (c *scene) deploymentUnder(line, resources string) event.Event {
 	c.t.Helper()
-	document := "apiVersion: windlass/v1\nkind: Infrastructure\nmetadata: {name: users}\nspec:\n  environment: " + c.scope.Environment + "\n" + line + "  resources:\n" + resources
-	return c.command(schemas.CommandDeploymentRequested, map[string]any{"document": document})
+	return c.command(schemas.CommandDeploymentRequested, map[string]any{"document": c.document(line, resources)})
+}
+
+func (c *scene) document(line, resources string) string {
+	return "apiVersion: windlass/v1\nkind: Infrastructure\nmetadata: {name: users}\nspec:\n  environment: " + c.scope.Environment + "\n" + line + "  resources:\n" + resources
+}
+
+// supersession is a deployment that does not wait for the one that runs.
+func (c *scene) supersession(resources string) event.Event {
+	c.t.Helper()
+	return c.command(schemas.CommandDeploymentRequested, map[string]any{"document": c.document("", resources), "supersede": true})
 }
 
 func (c *scene) command(eventType string, data any) event.Event {

@@ -81,8 +81,8 @@ func staticHosts(frontend *reservation, ports internalPorts) map[primitives.Serv
 	}
 }
 
-func dynamicSettings(taskRate int) dynamicconfig.StaticClient {
-	return dynamicconfig.StaticClient{
+func dynamicSettings(taskRate, longHistory int) dynamicconfig.StaticClient {
+	settings := dynamicconfig.StaticClient{
 		// The stock 20 polls a second are per shard. With the one shard of SQLite they are what every step waits for.
 		dynamicconfig.TransferProcessorMaxPollRPS.Key(): taskRate,
 		dynamicconfig.TimerProcessorMaxPollRPS.Key():    taskRate,
@@ -101,4 +101,8 @@ func dynamicSettings(taskRate int) dynamicconfig.StaticClient {
 		// It would ask a host on the internet.
 		dynamicconfig.EnableServerVersionCheck.Key(): false,
 	}
+	if longHistory > 0 {
+		settings[dynamicconfig.HistoryCountSuggestContinueAsNew.Key()] = longHistory
+	}
+	return settings
 }

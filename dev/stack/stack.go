@@ -47,6 +47,10 @@ type Config struct {
 	// TaskRate is the number of polls per second of Temporal's transfer and timer queues. Zero means DefaultTaskRate.
 	TaskRate int
 
+	// LongHistory is the number of events from which Temporal suggests to a workflow that it goes on in a new run.
+	// Zero means what Temporal sets by itself.
+	LongHistory int
+
 	// Logger gets the warnings and errors of the servers, and at debug level all they say. Nil discards.
 	Logger *slog.Logger
 }
@@ -123,7 +127,7 @@ func (s *Stack) start(ctx context.Context, c Config, dataDir string) error {
 	if s.nats, err = startNATS(ctx, natsAddress, filepath.Join(dataDir, "nats"), s.log, s.fail); err != nil {
 		return err
 	}
-	if s.temporal, err = startTemporal(ctx, temporalAddress, filepath.Join(dataDir, "temporal"), c.TaskRate, s.log, s.fail); err != nil {
+	if s.temporal, err = startTemporal(ctx, temporalAddress, filepath.Join(dataDir, "temporal"), dynamicSettings(c.TaskRate, c.LongHistory), s.log, s.fail); err != nil {
 		return err
 	}
 	if c.UI {

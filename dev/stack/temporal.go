@@ -13,6 +13,7 @@ import (
 	sdklog "go.temporal.io/sdk/log"
 	"go.temporal.io/server/common/authorization"
 	"go.temporal.io/server/common/config"
+	"go.temporal.io/server/common/dynamicconfig"
 	"go.temporal.io/server/temporal"
 )
 
@@ -26,7 +27,7 @@ type temporalServer struct {
 	stopping *atomic.Bool
 }
 
-func startTemporal(ctx context.Context, address *reservation, dir string, taskRate int, log *slog.Logger, fail func(error)) (*temporalServer, error) {
+func startTemporal(ctx context.Context, address *reservation, dir string, settings dynamicconfig.StaticClient, log *slog.Logger, fail func(error)) (*temporalServer, error) {
 	db := database{dir: dir}
 	if err := db.prepare(); err != nil {
 		return nil, err
@@ -56,7 +57,7 @@ func startTemporal(ctx context.Context, address *reservation, dir string, taskRa
 		temporal.WithConfig(serverConfig(db, address, ports)),
 		temporal.ForServices(temporal.DefaultServices),
 		temporal.WithStaticHosts(staticHosts(address, ports)),
-		temporal.WithDynamicConfigClient(dynamicSettings(taskRate)),
+		temporal.WithDynamicConfigClient(settings),
 		temporal.WithLogger(logger),
 		temporal.WithAuthorizer(authorization.NewNoopAuthorizer()),
 		temporal.WithClaimMapper(func(*config.Config) authorization.ClaimMapper { return authorization.NewNoopClaimMapper() }),

@@ -34,7 +34,7 @@ func (s *State) Routed() {
 	s.Routing = false
 	s.each(func(m *Member) bool { return m.Doing == joining || m.Doing == leaving }, func(m *Member) {
 		m.Routed, m.Busy = m.Doing == joining, m.Doing == leaving
-		m.Doing = idle
+		m.Doing, m.Doubted = idle, false
 	})
 }
 
@@ -76,11 +76,16 @@ func (s *State) Broke(a Action, failure schemas.Failure, now time.Time) {
 	switch a.Kind {
 	case Route:
 		s.Routing = false
-		s.each(func(m *Member) bool { return m.Doing == joining || m.Doing == leaving }, func(m *Member) { m.Doing = idle })
+		s.each(func(m *Member) bool { return m.Doing == joining || m.Doing == leaving }, func(m *Member) {
+			m.Doing = idle
+			if s.InPart {
+				m.Routed, m.Doubted = true, true
+			}
+		})
 	default:
 		if m := s.member(a.Set, a.Index); m != nil {
 			m.Doing = idle
-			if a.Kind == Remove && m.Condition == Available {
+			if s.InPart && a.Kind == Remove && m.Condition == Available {
 				m.Condition = Present // it may have ended, and not be gone
 			}
 		}
@@ -97,6 +102,11 @@ func (s *State) Interrupted(a Action, name string, now time.Time) {
 	case m == nil:
 	case a.Kind == Drain && m.Doing == draining:
 		m.Doing = idle
+	case (a.Kind == Remove || a.Kind == SetAside) && m.Doing == removing:
+		m.Doing = idle
+		if m.Condition == Available {
+			m.Condition = Present // it may have ended, and not be gone
+		}
 	case a.Kind == Start && m.Condition == Starting && m.Retired:
 		s.Started(a.Set, a.Index, name, &schemas.Failure{Kind: KindCancelled, Message: "was interrupted"}, now)
 	case a.Kind == Start && m.Condition == Starting:

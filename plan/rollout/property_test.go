@@ -32,8 +32,8 @@ type world struct {
 	// action cannot be done.
 	hangs, breaks float64
 	// runs is how often another run has gone on.
-	runs int
-	initial       int
+	runs    int
+	initial int
 	// least is how many had to serve when the Route that runs was decided.
 	least int
 	log   []string
@@ -164,6 +164,7 @@ func newWorld(t *testing.T, seed uint64) *world {
 		w.breaks = random.Float64() * 0.05
 	}
 	w.state = rollout.New(strategy, target, stable, balanced, random.IntN(5) > 0, found)
+	w.state.InPart = true
 	w.state.MostStarting = []int{0, 1, 3, rollout.MostStarting}[random.IntN(4)]
 	return w
 }
@@ -292,8 +293,11 @@ func (w *world) ended(a rollout.Action) {
 	t := w.there[key(a.Set, a.Index)]
 	if a.Kind != rollout.Start && a.Kind != rollout.Analyse && w.random.Float64() < w.breaks {
 		w.say("%s cannot be done", a)
-		if a.Kind == rollout.Remove {
+		switch a.Kind {
+		case rollout.Remove:
 			t.well = false // it has ended
+		case rollout.Route:
+			w.routeInPart(a)
 		}
 		w.state.Broke(a, schemas.Failure{Kind: "Forbidden", Message: "it may not be done"}, w.now)
 		return
@@ -357,6 +361,20 @@ func (w *world) route(a rollout.Action) {
 	})
 }
 
+// routeInPart has the proxies take over some of a change.
+func (w *world) routeInPart(a rollout.Action) {
+	for _, m := range a.Join {
+		if t := w.there[key(m.Set, m.Index)]; w.random.IntN(2) == 0 {
+			t.in, t.drained = true, false
+		}
+	}
+	for _, m := range a.Leave {
+		if t := w.there[key(m.Set, m.Index)]; w.random.IntN(2) == 0 {
+			t.in = false
+		}
+	}
+}
+
 // leave takes replicas, so many of which are well, out of service, and judges what is left.
 func (w *world) leave(a rollout.Action, well, least int, out func()) {
 	before := w.serving()
@@ -400,6 +418,8 @@ func (w *world) handOver() {
 		case rollout.Start:
 			t := w.there[key(a.Set, a.Index)]
 			t.starting, t.spoilt = false, false
+		case rollout.Remove, rollout.SetAside:
+			w.there[key(a.Set, a.Index)].well = false // it may have ended: a start looks at it
 		case rollout.Drain, rollout.Analyse:
 		default:
 			return false

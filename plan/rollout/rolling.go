@@ -51,8 +51,14 @@ func (d *decision) shift(v Version, enough int) {
 	}
 	leave := d.failedInTraffic()
 	var join []*Member
-	d.each(func(m *Member) bool { return v.of(m) && m.usable() && !m.Routed && m.Doing == idle }, func(m *Member) { join = append(join, m) })
+	d.each(func(m *Member) bool { return v.of(m) && m.usable() && (!m.Routed || m.Doubted) && m.Doing == idle }, func(m *Member) { join = append(join, m) })
 	serving := len(join) + d.count((*Member).serves)
+	d.each(func(m *Member) bool { return !v.of(m) && m.Doubted && m.Condition == Available && m.Doing == idle }, func(m *Member) {
+		if serving >= enough {
+			m.Retired = true
+			leave = append(leave, m)
+		}
+	})
 	d.each(func(m *Member) bool { return !v.of(m) && m.serves() && m.Doing == idle }, func(m *Member) {
 		if serving > enough {
 			serving--

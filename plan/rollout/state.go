@@ -46,6 +46,8 @@ type State struct {
 	Step canaryStep `json:"step,omitzero"`
 	// MostStarting bounds the replicas that start at the same time; 0 does not.
 	MostStarting int `json:"mostStarting,omitempty"`
+	// InPart says that an action that could not be done may have been done in part.
+	InPart bool `json:"inPart,omitempty"`
 }
 
 // MostStarting is how many replicas start at the same time, however many more there may
@@ -93,6 +95,9 @@ type Member struct {
 	Condition Condition `json:"condition"`
 	// Routed says that requests are passed to it, or were until just now.
 	Routed bool `json:"routed,omitempty"`
+	// Doubted says that only some of the proxies may do so: it does not count as serving,
+	// and still has to be taken out before it goes.
+	Doubted bool `json:"doubted,omitempty"`
 	// Busy says that it may have requests in flight although it is not routed.
 	Busy bool `json:"busy,omitempty"`
 	// Retired says that it is to go.
@@ -157,7 +162,9 @@ func (s *State) count(holds func(*Member) bool) int {
 func (v Version) of(m *Member) bool { return m.Set == v.Set && m.Index >= 0 && m.Index < v.Replicas }
 
 // serves says whether requests that come now may go to the member.
-func (m *Member) serves() bool { return m.Routed && m.Condition == Available && m.Doing != leaving }
+func (m *Member) serves() bool {
+	return m.Routed && !m.Doubted && m.Condition == Available && m.Doing != leaving
+}
 
 // usable says whether the member can get requests as soon as it is routed.
 func (m *Member) usable() bool {
