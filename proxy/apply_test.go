@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -14,7 +15,11 @@ import (
 // harmless is a configuration that listens and asks on this host alone.
 func harmless(c traffic.Configuration, ports int) traffic.Configuration {
 	for i := range c.Listeners {
-		c.Listeners[i].Address, c.Listeners[i].Port = "127.0.0.1", ports+c.Listeners[i].Port%8
+		l := &c.Listeners[i]
+		l.Address, l.Port = "127.0.0.1", ports+l.Port%8
+		if l.Protocol == traffic.TCP {
+			l.Port += 8 // the protocol of a port that is open does not change
+		}
 	}
 	for _, s := range c.Services {
 		for i := range s.Endpoints {
@@ -28,7 +33,10 @@ func harmless(c traffic.Configuration, ports int) traffic.Configuration {
 func running(t *testing.T, p *Proxy) string {
 	t.Helper()
 	s := p.Status()
-	for _, service := range s.Services {
+	for n := range s.Services {
+		service := &s.Services[n]
+		// Those that have left may still be there.
+		service.Endpoints = slices.DeleteFunc(service.Endpoints, func(e EndpointStatus) bool { return e.State == StateDraining })
 		for i := range service.Endpoints {
 			e := &service.Endpoints[i]
 			e.State, e.Trouble, e.InFlight = "", "", 0 // which checks change
