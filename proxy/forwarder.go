@@ -28,7 +28,7 @@ func newForwarder(p *Proxy, listener string, s *service, subset string) *forward
 				r.Out.Body = &clientBody{ReadCloser: r.Out.Body, prompt: prompt}
 			}
 		},
-		Transport:  &passage{service: s, subset: subset},
+		Transport:  mirrored{&passage{service: s, subset: subset}},
 		BufferPool: buffers,
 		ErrorLog:   slog.NewLogLogger(p.options.Logger.Handler(), slog.LevelDebug),
 		ErrorHandler: func(w http.ResponseWriter, r *http.Request, err error) {
@@ -78,7 +78,7 @@ func (f *forwarder) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		// Whatever is spoken after it, such as h2c, would go past routes and policy.
 		r.Header.Del("Upgrade")
 	}
-	f.reverse.ServeHTTP(w, f.service.mirror.copy(r))
+	f.reverse.ServeHTTP(w, r)
 }
 
 // bufferBytes is the size of the buffers that answers are copied through.

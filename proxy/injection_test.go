@@ -61,6 +61,25 @@ func TestWhatIsOfOneHopGoesNoFurther(t *testing.T) {
 	require.Equal(t, "for everybody", given.header.Get("X-Outer"))
 }
 
+func TestACopyIsOfWhatIsPassedOn(t *testing.T) {
+	s := newScene(t, Options{})
+	seen, address := headers(t, nil)
+	copied, mirror := headers(t, nil)
+	c := s.served(traffic.Policy{Retry: &traffic.Retry{}}, address)
+	c.Services = append(c.Services, traffic.Service{Name: "copy", Endpoints: []traffic.Endpoint{{ID: "m", Address: mirror}}})
+	c.Services[0].Mirror = &traffic.Mirror{Service: "copy"}
+	s.apply(c)
+	for _, request := range []string{"GET / HTTP/1.1\r\n", "POST / HTTP/1.1\r\nContent-Length: 5\r\n"} {
+		client := s.dial()
+		_, err := io.WriteString(client, request+"Host: a\r\nConnection: X-Mine, close\r\nX-Mine: for the proxy alone\r\nProxy-Authorization: Basic YTpi\r\nX-Forwarded-For: 192.0.2.1\r\n\r\nhello")
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, s.answered(client).status)
+		original, duplicate := <-seen, <-copied
+		require.Empty(t, original.Values("X-Mine"))
+		require.Equal(t, original, duplicate)
+	}
+}
+
 func TestATrailerReplacesNoHeader(t *testing.T) {
 	s := newScene(t, Options{})
 	seen := make(chan *http.Request, 1)

@@ -27,27 +27,33 @@ func newMirror(share float64) *mirror {
 	return &mirror{share: share, slots: make(chan struct{}, mirrorParallelism)}
 }
 
-// copy takes a copy of a request whose body is small, where there is room, and returns
-// the request to go on with.
-func (m *mirror) copy(r *http.Request) *http.Request {
+// mirrored is a passage of which copies of requests go elsewhere too.
+type mirrored struct{ *passage }
+
+// RoundTrip implements http.RoundTripper.
+func (m mirrored) RoundTrip(r *http.Request) (*http.Response, error) {
+	m.service.mirror.copy(r)
+	return m.passage.RoundTrip(r)
+}
+
+// copy sends a copy of a request that is passed on and whose body is small, where there
+// is room.
+func (m *mirror) copy(r *http.Request) {
 	if m == nil || rand.Float64() >= m.share || r.ContentLength < 0 || r.ContentLength > heldBytes || r.Header.Get("Upgrade") != "" {
-		return r
+		return
 	}
 	select {
 	case m.slots <- struct{}{}:
 	default:
-		return r
+		return
 	}
-	text, err := io.ReadAll(io.LimitReader(r.Body, heldBytes))
-	original := r.WithContext(r.Context())
-	original.Body = readCloser{io.MultiReader(bytes.NewReader(text), r.Body), r.Body}
-	if err != nil || int64(len(text)) != r.ContentLength {
+	text, ok := read(r)
+	if !ok {
 		<-m.slots
-		return original
+		return
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), mirrorTimeout)
 	duplicate := r.Clone(ctx)
-	duplicate.RequestURI = ""
 	duplicate.Body = io.NopCloser(bytes.NewReader(text))
 	go func() {
 		defer func() { cancel(); <-m.slots }()
@@ -58,7 +64,18 @@ func (m *mirror) copy(r *http.Request) *http.Request {
 		_, _ = io.Copy(io.Discard, response.Body)
 		_ = response.Body.Close()
 	}()
-	return original
+}
+
+// read returns the body of a request, which can be read once more after it; false where
+// it is not whole.
+func read(r *http.Request) (text []byte, ok bool) {
+	body, ok := r.Body.(*clientBody)
+	if !ok {
+		return nil, r.ContentLength == 0
+	}
+	text, err := io.ReadAll(io.LimitReader(body, heldBytes))
+	body.ReadCloser = readCloser{io.MultiReader(bytes.NewReader(text), body.ReadCloser), body.ReadCloser}
+	return text, err == nil && int64(len(text)) == r.ContentLength
 }
 
 type readCloser struct {
