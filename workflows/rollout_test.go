@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -292,6 +291,16 @@ func TestTheProgressDeadline(t *testing.T) {
 	}
 }
 
+// longFrom has the history be long from when an activity for a replica begins.
+func (w *world) longFrom(name string, index int) {
+	w.SetOnActivityStartedListener(func(info *activity.Info, _ context.Context, arguments converter.EncodedValues) {
+		var in activities.ReplicaInput
+		if info.ActivityType.Name == name && arguments.Get(&in) == nil && in.Index == index {
+			w.SetCurrentHistoryLength(longHistory + 1)
+		}
+	})
+}
+
 // A start that hangs keeps no run from going on in a new one, which begins the start again
 // and meets the deadline and the orders that there are.
 func TestAReplicaThatHangsHoldsUpNoNewRun(t *testing.T) {
@@ -308,21 +317,18 @@ func TestAReplicaThatHangsHoldsUpNoNewRun(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			strategy := schemas.Strategy{MaxSurge: &three, ProgressDeadlineSeconds: 60}
-			w, f := newWorld(t), newFleet(4, strategy)
+			f := newFleet(4, schemas.Strategy{MaxSurge: &three, ProgressDeadlineSeconds: 60})
 			f.unwatched = true
+			w := newWorld(t)
 			f.await = func(ctx context.Context, index int) error {
-				if index == 1 {
-					<-ctx.Done()
+				if index != 1 {
+					return nil
 				}
+				<-ctx.Done()
 				return ctx.Err()
 			}
 			f.register(w)
-			w.SetOnActivityCompletedListener(func(*activity.Info, converter.EncodedValue, error) {
-				if w.did("start new/1") {
-					w.SetCurrentHistoryLength(longHistory + 1)
-				}
-			})
+			w.longFrom(activities.NameAwait, 1)
 			w.ExecuteWorkflow(NameRollout, rolloutInput())
 			var again *workflow.ContinueAsNewError
 			require.ErrorAs(t, w.GetWorkflowError(), &again)
@@ -331,9 +337,11 @@ func TestAReplicaThatHangsHoldsUpNoNewRun(t *testing.T) {
 			require.Zero(t, in.State.Failures)
 			require.False(t, in.State.Deadline.IsZero(), "it goes on")
 
-			there := f.there
-			w, f = newWorld(t), newFleet(4, strategy)
-			f.unwatched, f.there = true, maps.Clone(there)
+			w, f = newWorld(t), newFleet(0, f.strategy)
+			f.unwatched = true
+			for _, m := range in.State.Members {
+				f.there[m.Name] = m.Routed
+			}
 			w.SetStartTime(in.State.Deadline.Add(-30 * time.Second))
 			f.await = func(ctx context.Context, index int) error {
 				if index != 1 || !test.hangs {
@@ -362,8 +370,8 @@ func TestAReplicaThatHangsHoldsUpNoNewRun(t *testing.T) {
 func TestARemovalThatHangsHoldsUpNoNewRun(t *testing.T) {
 	w, f := newWorld(t), newFleet(2, schemas.Strategy{MaxSurge: one()})
 	f.register(w)
+	w.longFrom(activities.NameRemove, 0)
 	w.OnActivity(activities.NameRemove, mock.Anything, mock.Anything).Return(func(ctx context.Context, _ activities.ReplicaInput) error {
-		w.SetCurrentHistoryLength(longHistory + 1)
 		<-ctx.Done()
 		return ctx.Err()
 	}).Once()
@@ -373,7 +381,8 @@ func TestARemovalThatHangsHoldsUpNoNewRun(t *testing.T) {
 	in := RolloutInput{}
 	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
 
-	w = newWorld(t)
+	w, f = newWorld(t), newFleet(2, f.strategy)
+	f.there = map[string]bool{"new/0": true, "old/0": false, "old/1": true}
 	f.register(w)
 	w.ExecuteWorkflow(NameRollout, in)
 	require.NoError(t, w.GetWorkflowError())
