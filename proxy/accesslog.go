@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"log/slog"
+	"net"
 	"net/http"
 	"time"
 )
@@ -36,4 +37,12 @@ func (l *logged) Unwrap() http.ResponseWriter { return l.ResponseWriter }
 func logAccess(log *slog.Logger, listener string, r *http.Request, l *logged, began time.Time) {
 	log.Info("request", "listener", listener, "client", r.RemoteAddr, "method", r.Method, "host", r.Host, "path", r.URL.Path, "proto", r.Proto,
 		"status", l.status, "bytes", l.bytes, "seconds", time.Since(began).Seconds(), "error", l.Header().Get(ErrorHeader), "trace", r.Header.Get(traceHeader))
+}
+
+// logConnection writes a line for a connection that was passed through, or was not.
+func (p *Proxy) logConnection(listener string, client net.Conn, endpoint string, in, out int64, began time.Time, trouble string) {
+	if log := p.options.AccessLog; log != nil {
+		log.Info("connection", "listener", listener, "client", client.RemoteAddr().String(), "endpoint", endpoint, "in", in, "out", out,
+			"seconds", time.Since(began).Seconds(), "error", trouble)
+	}
 }

@@ -192,7 +192,7 @@ func (l *listener) deliver(connection net.Conn) {
 	if does.service != nil {
 		go func() {
 			defer l.gone()
-			l.proxy.passThrough(context.Background(), connection, does.service)
+			l.proxy.passThrough(context.Background(), does.declared.Name, connection, does.service)
 		}()
 		return
 	}

@@ -9,14 +9,17 @@ import (
 
 // metrics are those of a proxy, for Prometheus.
 type metrics struct {
-	requests  *prometheus.CounterVec
-	errors    *prometheus.CounterVec
-	latency   *prometheus.HistogramVec
-	inFlight  *prometheus.GaugeVec
-	ejections *prometheus.CounterVec
-	retries   *prometheus.CounterVec
-	refusals  *prometheus.CounterVec
-	version   prometheus.Gauge
+	requests *prometheus.CounterVec
+	// connections and bytes are of TCP listeners.
+	connections *prometheus.CounterVec
+	bytes       *prometheus.CounterVec
+	errors      *prometheus.CounterVec
+	latency     *prometheus.HistogramVec
+	inFlight    *prometheus.GaugeVec
+	ejections   *prometheus.CounterVec
+	retries     *prometheus.CounterVec
+	refusals    *prometheus.CounterVec
+	version     prometheus.Gauge
 }
 
 // breakerGauge describes what is read when metrics are asked for.
@@ -61,19 +64,21 @@ func newMetrics() *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "windlass", Subsystem: "proxy", Name: name, Help: help}, append(labels[:2:2], more...))
 	}
 	return &metrics{
-		requests:  counter("requests_total", "Requests that an endpoint has answered, by the class of the status.", "code"),
-		errors:    counter("errors_total", "Requests that an endpoint has not answered, by kind.", "kind"),
-		latency:   prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "windlass", Subsystem: "proxy", Name: "request_seconds", Help: "Time until an answer was passed on whole.", Buckets: latencyBuckets}, labels),
-		inFlight:  prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "windlass", Subsystem: "proxy", Name: "in_flight", Help: "Requests that an endpoint works on."}, labels),
-		ejections: counter("ejections_total", "How often an endpoint was taken out because of its faults."),
-		retries:   counter("retries_total", "Tries that were repeated after one at this endpoint."),
-		refusals:  prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "windlass", Subsystem: "proxy", Name: "refusals_total", Help: "Requests that the proxy has answered itself, by kind."}, []string{"listener", "kind"}),
-		version:   prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "windlass", Subsystem: "proxy", Name: "configuration_version", Help: "Version of the configuration that runs."}),
+		requests:    counter("requests_total", "Requests that an endpoint has answered, by the class of the status.", "code"),
+		errors:      counter("errors_total", "Requests that an endpoint has not answered, by kind.", "kind"),
+		connections: counter("connections_total", "Connections that were passed through to an endpoint."),
+		bytes:       counter("bytes_total", "Bytes that were passed through, to an endpoint (in) and from it (out).", "direction"),
+		latency:     prometheus.NewHistogramVec(prometheus.HistogramOpts{Namespace: "windlass", Subsystem: "proxy", Name: "request_seconds", Help: "Time until an answer was passed on whole.", Buckets: latencyBuckets}, labels),
+		inFlight:    prometheus.NewGaugeVec(prometheus.GaugeOpts{Namespace: "windlass", Subsystem: "proxy", Name: "in_flight", Help: "Requests that an endpoint works on."}, labels),
+		ejections:   counter("ejections_total", "How often an endpoint was taken out because of its faults."),
+		retries:     counter("retries_total", "Tries that were repeated after one at this endpoint."),
+		refusals:    prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "windlass", Subsystem: "proxy", Name: "refusals_total", Help: "Requests that the proxy has answered itself, by kind."}, []string{"listener", "kind"}),
+		version:     prometheus.NewGauge(prometheus.GaugeOpts{Namespace: "windlass", Subsystem: "proxy", Name: "configuration_version", Help: "Version of the configuration that runs."}),
 	}
 }
 
 func (m *metrics) register(r prometheus.Registerer) {
-	r.MustRegister(m.requests, m.errors, m.latency, m.inFlight, m.ejections, m.retries, m.refusals, m.version)
+	r.MustRegister(m.requests, m.connections, m.bytes, m.errors, m.latency, m.inFlight, m.ejections, m.retries, m.refusals, m.version)
 }
 
 // endpointMetrics are the metrics of one endpoint, so that no request looks them up.
@@ -84,6 +89,8 @@ type endpointMetrics struct {
 	inFlight  prometheus.Gauge
 	ejections prometheus.Counter
 	retries   prometheus.Counter
+	// connections, in and out are of endpoints that get connections.
+	connections, in, out prometheus.Counter
 }
 
 func (m *metrics) of(service, endpoint string) *endpointMetrics {
@@ -92,6 +99,8 @@ func (m *metrics) of(service, endpoint string) *endpointMetrics {
 		ejections: m.ejections.WithLabelValues(service, endpoint), retries: m.retries.WithLabelValues(service, endpoint),
 		errors: map[kind]prometheus.Counter{},
 	}
+	e.connections = m.connections.WithLabelValues(service, endpoint)
+	e.in, e.out = m.bytes.WithLabelValues(service, endpoint, "in"), m.bytes.WithLabelValues(service, endpoint, "out")
 	for class := range e.codes {
 		if class > 0 {
 			e.codes[class] = m.requests.WithLabelValues(service, endpoint, strconv.Itoa(class)+"xx")
@@ -114,6 +123,8 @@ func (e *endpointMetrics) observe(status int, took time.Duration) {
 func (m *metrics) forget(service, endpoint string) {
 	labels := prometheus.Labels{"service": service, "endpoint": endpoint}
 	m.requests.DeletePartialMatch(labels)
+	m.connections.DeletePartialMatch(labels)
+	m.bytes.DeletePartialMatch(labels)
 	m.errors.DeletePartialMatch(labels)
 	m.latency.DeletePartialMatch(labels)
 	m.inFlight.DeletePartialMatch(labels)

@@ -647,6 +647,82 @@ func TestBytesArePassedThrough(t *testing.T) {
 	s.eventually(func() bool { return s.endpoint("e1").InFlight == 0 }, "it is over")
 }
 
+// gathered is a metric with these labels; -1 is none.
+func gathered(t *testing.T, registry *prometheus.Registry, name string, labels map[string]string) float64 {
+	t.Helper()
+	families, err := registry.Gather()
+	require.NoError(t, err)
+	for _, family := range families {
+		if family.GetName() != name {
+			continue
+		}
+	metric:
+		for _, m := range family.GetMetric() {
+			for _, l := range m.GetLabel() {
+				if wanted, ok := labels[l.GetName()]; ok && wanted != l.GetValue() {
+					continue metric
+				}
+			}
+			return m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
+		}
+	}
+	return -1
+}
+
+func TestConnectionsAreCountedAndLogged(t *testing.T) {
+	registry := prometheus.NewRegistry()
+	lines := make(chan map[string]any, 10)
+	s := newScene(t, Options{Registry: registry, AccessLog: slog.New(slog.NewJSONHandler(writerFunc(func(p []byte) (int, error) {
+		var line map[string]any
+		_ = json.Unmarshal(p, &line)
+		lines <- line
+		return len(p), nil
+	}), nil))})
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			c, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_, _ = io.Copy(io.Discard, c)
+			_, _ = io.WriteString(c, "and back")
+			c.Close()
+		}
+	}()
+	c := s.served(traffic.Policy{}, listener.Addr().String())
+	c.Listeners[0].Protocol = traffic.TCP
+	s.apply(c)
+	client := s.dial()
+	_, err = io.WriteString(client, "there")
+	require.NoError(t, err)
+	require.NoError(t, client.CloseWrite())
+	text, err := io.ReadAll(client)
+	require.NoError(t, err)
+	require.Equal(t, "and back", string(text))
+	line := <-lines
+	require.Equal(t, "web", line["listener"])
+	require.Equal(t, "e0", line["endpoint"])
+	require.Equal(t, client.LocalAddr().String(), line["client"])
+	require.Equal(t, []any{5.0, 8.0, ""}, []any{line["in"], line["out"], line["error"]})
+	require.Equal(t, 1.0, gathered(t, registry, "windlass_proxy_connections_total", map[string]string{"endpoint": "e0"}))
+	require.Equal(t, 5.0, gathered(t, registry, "windlass_proxy_bytes_total", map[string]string{"direction": "in"}))
+	require.Equal(t, 8.0, gathered(t, registry, "windlass_proxy_bytes_total", map[string]string{"direction": "out"}))
+
+	c.Services[0].Endpoints[0].Address = nobody(t)
+	s.apply(c)
+	_, _ = io.ReadAll(s.dial())
+	line = <-lines
+	require.Equal(t, []any{"", "network"}, []any{line["endpoint"], line["error"]})
+	require.Equal(t, 1.0, gathered(t, registry, "windlass_proxy_refusals_total", map[string]string{"listener": "web", "kind": "network"}))
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
 func TestMetricsAndTheAccessLogTellWhatHappened(t *testing.T) {
 	registry := prometheus.NewRegistry()
 	var log bytes.Buffer
@@ -658,25 +734,7 @@ func TestMetricsAndTheAccessLogTellWhatHappened(t *testing.T) {
 	})))
 	s.get("/?token=secret")
 	s.get("/no")
-	value := func(name string, labels map[string]string) float64 {
-		families, err := registry.Gather()
-		require.NoError(t, err)
-		for _, family := range families {
-			if family.GetName() != name {
-				continue
-			}
-		metric:
-			for _, m := range family.GetMetric() {
-				for _, l := range m.GetLabel() {
-					if wanted, ok := labels[l.GetName()]; ok && wanted != l.GetValue() {
-						continue metric
-					}
-				}
-				return m.GetCounter().GetValue() + m.GetGauge().GetValue() + float64(m.GetHistogram().GetSampleCount())
-			}
-		}
-		return -1
-	}
+	value := func(name string, labels map[string]string) float64 { return gathered(t, registry, name, labels) }
 	require.Equal(t, 1.0, value("windlass_proxy_requests_total", map[string]string{"service": "web", "endpoint": "e0", "code": "2xx"}))
 	require.Equal(t, 1.0, value("windlass_proxy_requests_total", map[string]string{"code": "4xx"}))
 	require.Equal(t, 2.0, value("windlass_proxy_request_seconds", nil))

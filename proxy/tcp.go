@@ -7,27 +7,34 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
 )
 
-// passThrough connects a client with an endpoint until both are done.
-func (p *Proxy) passThrough(ctx context.Context, client net.Conn, s *service) {
+// passThrough connects a client of a listener with an endpoint until both are done.
+func (p *Proxy) passThrough(ctx context.Context, listener string, client net.Conn, s *service) {
 	defer client.Close()
+	began := time.Now()
 	upstream, chosen, err := s.connect(ctx)
 	if err != nil {
-		p.options.Logger.Debug("a connection was not passed on", "service", s.name, "error", err)
+		p.metrics.refusals.WithLabelValues(listener, string(kindOf(err))).Inc()
+		p.logConnection(listener, client, "", 0, 0, began, string(kindOf(err)))
 		return
 	}
-	began := time.Now()
+	chosen.metrics.connections.Inc()
+	opened := time.Now()
+	var in, out int64
 	defer func() {
 		upstream.Close()
 		chosen.settings.limit.leave()
 		chosen.end()
-		chosen.metrics.latency.Observe(time.Since(began).Seconds())
+		chosen.metrics.latency.Observe(time.Since(opened).Seconds())
+		p.logConnection(listener, client, chosen.id, in, out, began, "")
 	}()
 	idle := duration(s.policy.Timeout.IdleTimeout)
 	var both sync.WaitGroup
-	both.Go(func() { pipe(upstream, client, idle) })
-	both.Go(func() { pipe(client, upstream, idle) })
+	both.Go(func() { in = pipe(upstream, client, idle, chosen.metrics.in) })
+	both.Go(func() { out = pipe(client, upstream, idle, chosen.metrics.out) })
 	both.Wait()
 }
 
@@ -94,15 +101,17 @@ func (s *service) dial(ctx context.Context, c candidate) (net.Conn, error) {
 	return secured, nil
 }
 
-// pipe copies until the source ends, and tells the other side.
-func pipe(to, from net.Conn, idle time.Duration) {
-	_, err := io.Copy(to, &lively{from, to, idle})
+// pipe copies until the source ends, tells the other side, and returns how many bytes
+// there were.
+func pipe(to, from net.Conn, idle time.Duration, count prometheus.Counter) int64 {
+	n, err := io.Copy(to, &lively{from, to, idle, count})
 	if half, ok := underlying(to).(interface{ CloseWrite() error }); ok && err == nil {
 		_ = half.CloseWrite()
-		return
+		return n
 	}
 	_ = to.Close()
 	_ = from.Close()
+	return n
 }
 
 // underlying is the connection that a tracked one wraps.
@@ -113,10 +122,11 @@ func underlying(c net.Conn) net.Conn {
 	return c
 }
 
-// lively ends a connection on which nothing moves in either direction.
+// lively ends a connection on which nothing moves in either direction, and counts what does.
 type lively struct {
 	from, to net.Conn
 	idle     time.Duration
+	count    prometheus.Counter
 }
 
 func (l *lively) Read(p []byte) (int, error) {
@@ -124,6 +134,7 @@ func (l *lively) Read(p []byte) (int, error) {
 		_ = l.from.SetReadDeadline(time.Now().Add(l.idle))
 	}
 	n, err := l.from.Read(p)
+	l.count.Add(float64(n))
 	if n > 0 && l.idle > 0 {
 		_ = l.to.SetReadDeadline(time.Now().Add(l.idle))
 	}
