@@ -1,15 +1,20 @@
 package integration
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/moby/moby/client"
 	"github.com/stretchr/testify/require"
 
+	"windlass/activities"
 	"windlass/schemas"
 )
 
@@ -226,7 +231,9 @@ func TestABadVersionGoesBackWithItsEvidenceAndWithoutALostRequest(t *testing.T) 
 // goes back, while the replicas are used.
 func (w *world) walkRollout(t *testing.T, s step, scope schemas.Scope, after func()) (reached bool) {
 	t.Helper()
-	f := &fleet{scope: scope, port: freePort(t), replicas: 2}
+	// One after the other, so that the same calls come in each run.
+	const steady = "{maxSurge: 1, maxUnavailable: 0}"
+	f := &fleet{scope: scope, port: freePort(t), replicas: 3}
 	w.harm(t, step{gate: s.gate}, scope, 1, schemas.StatusDeploymentSucceeded, func() { w.deploy(t, scope, f.version(steady, "-label", "v1")) })
 	l := startLoad(t, scope.Environment, f.port)
 	told := deployed(scope, "creating", "backend", "web", "front")
@@ -236,8 +243,12 @@ func (w *world) walkRollout(t *testing.T, s step, scope schemas.Scope, after fun
 		told = append(told, deployed(scope, "updating", "web")...)
 	} else {
 		label = "v1"
-		bad := f.version("{maxSurge: 1, monitor: 5m}", "-label", "v2", "-unhealthy-after", "4s")
-		reached = w.harm(t, s, scope, 2, schemas.StatusDeploymentRolledBack, func() { w.deploy(t, scope, bad) })
+		ill := make(chan error, 1)
+		reached = w.harm(t, s, scope, 2, schemas.StatusDeploymentRolledBack, func() {
+			w.deploy(t, scope, f.version("{maxSurge: 1, monitor: 5m}", "-label", "v2"))
+			go func() { ill <- w.sicken(t.Context(), newEngine(t), scope, 2) }()
+		})
+		require.NoError(t, <-ill)
 	}
 	failed, least := l.end(t)
 	require.Empty(t, failed)
@@ -249,10 +260,41 @@ func (w *world) walkRollout(t *testing.T, s step, scope schemas.Scope, after fun
 	}
 	f.requireServing(t, label)
 	if s.story == storyRollout {
-		requireObjects(t, scope.Environment, "network shop.backend", "container shop.web.0", "container shop.web.1", "container shop.front.0")
+		requireObjects(t, scope.Environment, "network shop.backend", "container shop.web.0", "container shop.web.1", "container shop.web.2", "container shop.front.0")
 		requireStory(t, w.story(t, scope), told)
 	}
 	return reached
+}
+
+// sicken has a replica of a revision turn unhealthy as soon as all requests are with it.
+func (w *world) sicken(ctx context.Context, engine *client.Client, scope schemas.Scope, revision int) error {
+	_, err := w.audience.await(ctx, func(e schemas.Event) bool {
+		return concerns(e, scope) && e.Rollout != nil && e.Rollout.Revision == revision && e.Rollout.Phase == schemas.RolloutMonitoring
+	})
+	if err != nil {
+		return err
+	}
+	all, err := objectsOf(ctx, engine, scope.Environment)
+	if err != nil {
+		return err
+	}
+	for _, o := range all {
+		if o.kind != "container" || o.labels[activities.LabelResource] != "web" || o.labels[activities.LabelRevision] != strconv.Itoa(revision) {
+			continue
+		}
+		found, err := engine.ContainerInspect(ctx, o.id, client.ContainerInspectOptions{})
+		if err != nil {
+			return err
+		}
+		for _, n := range found.Container.NetworkSettings.Networks {
+			response, err := http.Get("http://" + n.IPAddress.String() + ":8080/break")
+			if err != nil {
+				return err
+			}
+			return response.Body.Close()
+		}
+	}
+	return errors.New("there is no replica of the version")
 }
 
 // TestARolloutOnASlowEngineLosesNoRequest holds every call to the engine for a while.

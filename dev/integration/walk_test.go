@@ -108,10 +108,10 @@ func TestAWorkerKilledAtAnyStepLosesNothing(t *testing.T) {
 	require.Less(t, missed["temporal"], 10, "the worker was killed at too few of its calls: %v", missed)
 	require.Zero(t, missed["engine"])
 	require.LessOrEqual(t, missed["nats"], 1)
-	// Replicas that get ready at the same time join by one call, others by two.
-	for _, story := range []string{storyRollout, storyReturn} {
-		require.Less(t, missed[story], taken[story], "the worker was killed at too few steps of %s: %v", story, missed)
-	}
+	require.Zero(t, missed[storyRollout])
+	// On the way back, a replica that failed may be set aside before or after another one starts.
+	require.LessOrEqual(t, missed[storyReturn], 3, "the worker was killed at too few steps of the way back: %v", missed)
+	t.Logf("steps taken: %v; missed: %v", taken, missed)
 }
 
 // gates are the places where a worker can be killed.
@@ -130,7 +130,7 @@ func (w *world) unharmed(t *testing.T) []step {
 	}{ // what takes longest comes first
 		{storyReturn, "engine", []moment{afterCall}},
 		{storyLife, "engine", []moment{afterCall}},
-		{storyRollout, "engine", []moment{afterCall}},
+		{storyRollout, "engine", []moment{beforeCall, afterCall}},
 		{storyRollback, "engine", []moment{afterCall}},
 		{storyContainer, "engine", []moment{afterCall}},
 		{storyReplace, "engine", []moment{afterCall}},
