@@ -2,8 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"time"
 
 	"go.temporal.io/sdk/temporal"
@@ -165,7 +163,7 @@ type performance struct {
 // comes to its end: nothing else could be decided before.
 func (r *rolling) handOver(removals bool) {
 	r.handing = true
-	for _, key := range slices.Sorted(maps.Keys(r.running)) {
+	for _, key := range workflow.DeterministicKeys(r.running) {
 		switch p := r.running[key]; p.kind {
 		case rollout.Start, rollout.Drain, rollout.Analyse:
 			p.cancel()
