@@ -2,7 +2,6 @@ package integration
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net/http"
@@ -159,23 +158,22 @@ func TestABadVersionGoesBackWithItsEvidenceAndWithoutALostRequest(t *testing.T) 
 	good := f.version(steady, "-label", "good")
 	f.deploy(t, w, good, schemas.StatusDeploymentSucceeded)
 	quick := "{maxSurge: 1, minReadySeconds: 1, progressDeadlineSeconds: 60}"
-	// reason is what the failure says, least how many replicas serve all the time: one
-	// that turns unhealthy when the others are gone is missing until one is there again.
+	// reason is what the failure says, health what its evidence has of the last check, code of
+	// its exit, and least how many replicas serve all the time: one that turns unhealthy when
+	// the others are gone is missing until one is there again.
 	for name, bad := range map[string]struct {
-		text, reason string
-		least        int
+		text, reason, health string
+		code, least          int
 	}{
-		"it crashes":             {f.version(quick, "-label", "bad", "-exit-after", "50ms", "-exit-code", "3"), "exit code 3", 3},
-		"it never gets healthy":  {strings.Replace(f.version(quick, "-label", "bad"), "path: /healthz", "path: /nothing-here", 1), "404 Not Found", 3},
-		"it is late":             {f.version("{maxSurge: 1, progressDeadlineSeconds: 2}", "-label", "bad", "-healthy-after", "1h"), "no replica became available within 2s", 3},
-		"it gets unhealthy":      {f.version("{maxSurge: 3, monitor: 1m}", "-label", "bad", "-unhealthy-after", "5s"), "failed 3 health checks in a row", 2},
-		"it does not want to go": {f.version("{maxSurge: 3, monitor: 1m}", "-label", "bad", "-unhealthy-after", "5s", "-ignore-sigterm"), "failed 3 health checks in a row", 2},
+		"it crashes":             {f.version(quick, "-label", "bad", "-exit-after", "50ms", "-exit-code", "3"), "exit code 3", "", 3, 3},
+		"it never gets healthy":  {strings.Replace(f.version(quick, "-label", "bad"), "path: /healthz", "path: /nothing-here", 1), "404 Not Found", "404 Not Found", -1, 3},
+		"it is late":             {f.version("{maxSurge: 1, progressDeadlineSeconds: 2}", "-label", "bad", "-healthy-after", "1h"), "no replica became available within 2s", "still starting", -1, 3},
+		"it gets unhealthy":      {f.version("{maxSurge: 3, monitor: 1m}", "-label", "bad", "-unhealthy-after", "5s"), "failed 3 health checks in a row", "healthy no more", -1, 2},
+		"it does not want to go": {f.version("{maxSurge: 3, monitor: 1m}", "-label", "bad", "-unhealthy-after", "5s", "-ignore-sigterm"), "failed 3 health checks in a row", "healthy no more", -1, 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := startLoad(t, f.scope.Environment, f.port)
-			began := time.Now()
 			end := f.deploy(t, w, bad.text, schemas.StatusDeploymentRolledBack)
-			t.Logf("rolled back after %s", time.Since(began).Round(time.Second))
 			failed, least := l.end(t)
 			require.Empty(t, failed)
 			require.GreaterOrEqual(t, least, bad.least)
@@ -184,8 +182,17 @@ func TestABadVersionGoesBackWithItsEvidenceAndWithoutALostRequest(t *testing.T) 
 			require.Contains(t, failure.Message, bad.reason)
 			require.NotNil(t, failure.Evidence, "%+v", failure)
 			require.Contains(t, strings.Join(failure.Evidence.Logs, "\n"), "listening")
+			require.Contains(t, failure.Evidence.Health, bad.health)
+			if bad.code >= 0 {
+				require.NotNil(t, failure.Evidence.ExitCode)
+				require.Equal(t, bad.code, *failure.Evidence.ExitCode)
+			}
 			told := f.rolling(t, w)
 			require.Equal(t, schemas.StatusRolloutRolledBack, told[len(told)-1].Type)
+			// The deadline is of 60s, and of 10 minutes where none is given: it is not what ended it.
+			took := told[len(told)-1].Time.Sub(told[0].Time)
+			t.Logf("rolled back after %s", took.Round(time.Second))
+			require.Less(t, took, time.Minute)
 			aside := 0
 			for name := range containersOf(t, f.scope.Environment, "web") {
 				if strings.HasSuffix(name, ".failed") {
@@ -196,8 +203,11 @@ func TestABadVersionGoesBackWithItsEvidenceAndWithoutALostRequest(t *testing.T) 
 		})
 	}
 	t.Run("it cannot be pulled", func(t *testing.T) {
-		l := startLoad(t, f.scope.Environment, f.port)
-		f.deploy(t, w, strings.Replace(f.version(quick, "-label", "bad"), "fixture:1", "nobody-made-this:1", 1), schemas.StatusDeploymentFailed)
+		l, before := startLoad(t, f.scope.Environment, f.port), lives(t, f.scope.Environment, "web")
+		// Nothing was touched, so that there is nothing to go back from.
+		end := f.deploy(t, w, strings.Replace(f.version(quick, "-label", "bad"), "fixture:1", "nobody-made-this:1", 1), schemas.StatusDeploymentFailed)
+		require.Contains(t, end.Deployment.Error.Message, "nobody-made-this:1")
+		require.Equal(t, before, lives(t, f.scope.Environment, "web"))
 		failed, least := l.end(t)
 		require.Empty(t, failed)
 		require.GreaterOrEqual(t, least, f.replicas)
@@ -221,8 +231,19 @@ func TestABadVersionGoesBackWithItsEvidenceAndWithoutALostRequest(t *testing.T) 
 		}
 		f.requireServing(t, "good")
 	})
-	t.Run("the good one is deployed again", func(t *testing.T) {
+	t.Run("one that broke later gives way to a good one", func(t *testing.T) {
+		f.deploy(t, w, f.version(steady, "-label", "weak"), schemas.StatusDeploymentSucceeded)
+		require.NoError(t, w.sicken(t.Context(), newEngine(t), f.scope, f.revision, f.replicas))
 		f.deploy(t, w, good, schemas.StatusDeploymentSucceeded)
+		f.requireServing(t, "good")
+	})
+	t.Run("one that does not want to go gives way to a good one", func(t *testing.T) {
+		f.deploy(t, w, f.version(steady, "-label", "stubborn", "-ignore-sigterm"), schemas.StatusDeploymentSucceeded)
+		l := startLoad(t, f.scope.Environment, f.port)
+		f.deploy(t, w, good, schemas.StatusDeploymentSucceeded)
+		failed, least := l.end(t)
+		require.Empty(t, failed)
+		require.GreaterOrEqual(t, least, f.replicas)
 		f.requireServing(t, "good")
 	})
 }
@@ -246,7 +267,7 @@ func (w *world) walkRollout(t *testing.T, s step, scope schemas.Scope, after fun
 		ill := make(chan error, 1)
 		reached = w.harm(t, s, scope, 2, schemas.StatusDeploymentRolledBack, func() {
 			w.deploy(t, scope, f.version("{maxSurge: 1, monitor: 5m}", "-label", "v2"))
-			go func() { ill <- w.sicken(t.Context(), newEngine(t), scope, 2) }()
+			go func() { ill <- w.sicken(t.Context(), newEngine(t), scope, 2, 1) }()
 		})
 		require.NoError(t, <-ill)
 	}
@@ -266,10 +287,11 @@ func (w *world) walkRollout(t *testing.T, s step, scope schemas.Scope, after fun
 	return reached
 }
 
-// sicken has a replica of a revision turn unhealthy as soon as all requests are with it.
-func (w *world) sicken(ctx context.Context, engine *client.Client, scope schemas.Scope, revision int) error {
+// sicken has replicas of a revision turn unhealthy as soon as all requests are with it, so
+// many of them.
+func (w *world) sicken(ctx context.Context, engine *client.Client, scope schemas.Scope, revision, many int) error {
 	_, err := w.audience.await(ctx, func(e schemas.Event) bool {
-		return concerns(e, scope) && e.Rollout != nil && e.Rollout.Revision == revision && e.Rollout.Phase == schemas.RolloutMonitoring
+		return concerns(e, scope) && e.Rollout != nil && e.Rollout.Revision == revision && (e.Rollout.Phase == schemas.RolloutMonitoring || e.Rollout.Phase == schemas.RolloutSucceeded)
 	})
 	if err != nil {
 		return err
@@ -279,6 +301,9 @@ func (w *world) sicken(ctx context.Context, engine *client.Client, scope schemas
 		return err
 	}
 	for _, o := range all {
+		if many == 0 {
+			break
+		}
 		if o.kind != "container" || o.labels[activities.LabelResource] != "web" || o.labels[activities.LabelRevision] != strconv.Itoa(revision) {
 			continue
 		}
@@ -291,10 +316,16 @@ func (w *world) sicken(ctx context.Context, engine *client.Client, scope schemas
 			if err != nil {
 				return err
 			}
-			return response.Body.Close()
+			if err := response.Body.Close(); err != nil {
+				return err
+			}
+			many--
 		}
 	}
-	return errors.New("there is no replica of the version")
+	if many > 0 {
+		return fmt.Errorf("%d replicas of the version are missing", many)
+	}
+	return nil
 }
 
 // TestARolloutOnASlowEngineLosesNoRequest holds every call to the engine for a while.
