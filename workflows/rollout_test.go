@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/mock"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/sdk/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
@@ -159,6 +160,33 @@ func TestARolloutRunsItsStepsInTheirOrder(t *testing.T) {
 	require.Equal(t, "/windlass/staging/users/rollouts/web", last.Source)
 	require.Equal(t, "id-b", last.CausationID)
 	require.Equal(t, 2, last.Rollout.Sets[0].Serving)
+}
+
+// What the web UI shows of a rollout that runs is its metadata, which a query answers.
+func TestARolloutShowsWhereItStands(t *testing.T) {
+	w, f := newWorld(t), newFleet(2, schemas.Strategy{MaxSurge: one()})
+	var shown []string
+	f.await = func(context.Context, int) error {
+		answer, err := w.QueryWorkflow("__temporal_workflow_metadata")
+		if err != nil {
+			return err
+		}
+		var metadata sdk.WorkflowMetadata
+		if err := answer.Get(&metadata); err != nil {
+			return err
+		}
+		w.mutex.Lock()
+		defer w.mutex.Unlock()
+		shown = append(shown, metadata.CurrentDetails)
+		return nil
+	}
+	f.register(w)
+	w.ExecuteWorkflow(NameRollout, rolloutInput())
+	require.NoError(t, w.GetWorkflowError())
+	require.Len(t, shown, 2)
+	for _, part := range []string{"RollingUpdate of web to revision 2: Progressing", "2 declared", "replica 0: starting"} {
+		require.Contains(t, shown[0], part)
+	}
 }
 
 func TestARolloutThatFailsGoesBackAndSaysWhy(t *testing.T) {
