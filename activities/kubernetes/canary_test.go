@@ -3,6 +3,7 @@ package kubernetes
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"windlass/activities"
 	"windlass/activities/kubernetes/cluster"
 	"windlass/activities/kubernetes/manifest"
+	"windlass/dev/kubernetes"
 	"windlass/plan"
 	"windlass/plan/supervision"
 	"windlass/schemas"
@@ -193,4 +195,65 @@ func TestACanaryNeedsARoute(t *testing.T) {
 	require.ErrorAs(t, err, &fault)
 	require.Equal(t, activities.Invalid, fault.Kind)
 	require.Contains(t, fault.Message, "no LoadBalancer in front of this Compute publishes a port for requests")
+}
+
+func TestWhateverRequestOfACanaryFailsTheNextAttemptGoesOn(t *testing.T) {
+	for name, late := range map[string]bool{"since the server fails": false, "since the answer is lost": true} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, gate := behindGate(t)
+			w.provider.options.GatewayClass = "example"
+			const steps = "{weight: 25, pause: {}}"
+			first := w.canaried("a/web:1", steps)
+			w.mustDeploy(first)
+			from, next := w.desiredOf(first, "web"), w.canaried("a/web:2", steps)
+			to := w.desiredOf(next, "web")
+			secrets, silent := w.vault.Open(w.scope), func(string) {}
+			// insist loses each request that changes something once, and returns how many.
+			insist := func(work func() error) (lost int) {
+				defer gate.Clear()
+				gate.Make(kubernetes.Trouble{Code: http.StatusBadGateway, Late: late, Writes: true, Times: -1, Once: true})
+				for work() != nil {
+					lost++
+					require.Less(t, lost, 50)
+				}
+				return lost
+			}
+			begin := func(d plan.Desired, way supervision.Way) int {
+				return insist(func() error { return w.provider.BeginRollout(t.Context(), d, way, secrets, silent) })
+			}
+			watch := func(d plan.Desired, beside supervision.Beside) {
+				for e := (supervision.Exchange{}); !e.Complete; {
+					var err error
+					e, err = w.provider.WatchRollout(t.Context(), d, beside, e, secrets, silent)
+					require.NoError(t, err)
+				}
+			}
+			finish := func(d plan.Desired) int {
+				return insist(func() error { _, err := w.provider.FinishRollout(t.Context(), d, silent); return err })
+			}
+			step := supervision.Beside{Replicas: 1, Weight: 25}
+			require.GreaterOrEqual(t, begin(to, supervision.Way{Beside: step}), 4, "a Deployment, a Service, a NetworkPolicy and a route")
+			watch(to, step)
+			require.Equal(t, int64(25), w.share())
+			require.NotZero(t, begin(from, supervision.Way{Back: true}))
+			require.Equal(t, int64(-1), w.share(), "the requests are back before anything is removed")
+			watch(from, supervision.Beside{})
+			require.GreaterOrEqual(t, finish(from), 3)
+			w.requireNoCanary()
+			w.requireNothingToDo(first)
+
+			main := supervision.Beside{Replicas: 4, Weight: 100, Main: true}
+			begin(to, supervision.Way{Beside: supervision.Beside{Replicas: 4, Weight: 100}})
+			watch(to, supervision.Beside{Replicas: 4, Weight: 100})
+			begin(to, supervision.Way{Beside: main})
+			watch(to, main)
+			require.Equal(t, int64(100), w.share())
+			require.GreaterOrEqual(t, finish(to), 4)
+			w.requireNoCanary()
+			w.requireNothingToDo(next)
+			w.destroy(t.Context())
+			w.requireNothingLeft()
+		})
+	}
 }
