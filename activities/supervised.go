@@ -23,12 +23,15 @@ type DeclareInput struct {
 	ComputeInput
 	// Paused has the place start and end no replicas.
 	Paused bool `json:"paused,omitempty"`
+	// Beside is the part that runs beside the stable version.
+	Beside supervision.Beside `json:"beside,omitzero"`
 }
 
 // ExchangeInput asks for the next change of an exchange.
 type ExchangeInput struct {
 	ComputeInput
-	Seen supervision.Exchange `json:"seen"`
+	Beside supervision.Beside   `json:"beside,omitzero"`
+	Seen   supervision.Exchange `json:"seen"`
 }
 
 // InspectOutput is what was found at a replica that is not ready; nil is at none.
@@ -69,7 +72,7 @@ func (a *Activities) LookUpVersions(ctx context.Context, in SurveyInput) (Versio
 // DeclareVersion declares a version to its place, which begins to exchange replicas.
 func (a *Activities) DeclareVersion(ctx context.Context, in DeclareInput) error {
 	return a.supervised(ctx, in.ComputeInput, "declaring "+in.Resource, func(d plan.Desired, place SupervisedProvider, secrets Secrets, progress Progress) error {
-		return place.BeginRollout(ctx, d, in.Paused, secrets, progress)
+		return place.BeginRollout(ctx, d, supervision.Way{Paused: in.Paused, Beside: in.Beside}, secrets, progress)
 	})
 }
 
@@ -77,7 +80,7 @@ func (a *Activities) DeclareVersion(ctx context.Context, in DeclareInput) error 
 func (a *Activities) WatchExchange(ctx context.Context, in ExchangeInput) (supervision.Exchange, error) {
 	var out supervision.Exchange
 	err := a.supervised(ctx, in.ComputeInput, "watching the replicas of "+in.Resource, func(d plan.Desired, place SupervisedProvider, secrets Secrets, progress Progress) (err error) {
-		out, err = place.WatchRollout(ctx, d, in.Seen, secrets, progress)
+		out, err = place.WatchRollout(ctx, d, in.Beside, in.Seen, secrets, progress)
 		return err
 	})
 	return out, err

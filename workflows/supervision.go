@@ -102,7 +102,7 @@ func (s *supervisor) declare(ctx workflow.Context) {
 	if way.Paused {
 		summary = "pause " + s.Resource
 	}
-	in := activities.DeclareInput{ComputeInput: s.compute(s.goal()), Paused: way.Paused}
+	in := activities.DeclareInput{ComputeInput: s.compute(s.goal()), Paused: way.Paused, Beside: way.Beside}
 	workflow.GoNamed(ctx, summary, func(ctx workflow.Context) {
 		err := workflow.ExecuteActivity(operationOptions(ctx, operationTimeout, summary), activities.NameDeclareVersion, in).Get(ctx, nil)
 		s.declaring, s.moved = nil, true
@@ -122,16 +122,16 @@ func (s *supervisor) watch(ctx workflow.Context) {
 		return
 	}
 	s.watching = true
-	back := s.Supervision.Back
+	way := s.Supervision.Way
 	ctx, s.forget = workflow.WithCancel(ctx)
-	in := activities.ExchangeInput{ComputeInput: s.compute(s.goal()), Seen: s.Supervision.Seen}
+	in := activities.ExchangeInput{ComputeInput: s.compute(s.goal()), Beside: way.Beside, Seen: s.Supervision.Seen}
 	workflow.GoNamed(ctx, "watch", func(ctx workflow.Context) {
 		var out supervision.Exchange
 		options := watchOptions(ctx, "watch the replicas of "+s.Resource)
 		err := workflow.ExecuteActivity(options, activities.NameWatchExchange, in).Get(ctx, &out)
 		s.watching, s.moved = false, true
 		switch {
-		case ctx.Err() != nil || s.Supervision.Back != back: // it is of no interest any more
+		case ctx.Err() != nil || s.Supervision.Back != way.Back || s.Supervision.Beside != way.Beside: // it is of no interest any more
 		case err != nil:
 			s.Supervision.Fail(activities.FailureOf(err), workflow.Now(ctx))
 		default:
@@ -251,7 +251,7 @@ func (s *supervisor) stay(ctx workflow.Context) {
 	if !s.Supervision.Moving() {
 		return
 	}
-	in := activities.DeclareInput{ComputeInput: s.compute(s.goal()), Paused: true}
+	in := activities.DeclareInput{ComputeInput: s.compute(s.goal()), Paused: true, Beside: s.Supervision.Beside}
 	if err := workflow.ExecuteActivity(orderOptions(ctx, "leave "+s.Resource+" as it is"), activities.NameDeclareVersion, in).Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Error("the exchange of replicas may go on", "resource", s.Resource, "error", err)
 	}

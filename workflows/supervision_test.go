@@ -58,6 +58,9 @@ func (p *place) register(w *world) {
 			if in.Paused {
 				note += " paused"
 			}
+			if b := in.Beside; b.Replicas > 0 {
+				note += fmt.Sprintf(", %d beside with %d%%", b.Replicas, b.Weight)
+			}
 			w.note(note)
 			if p.declare != nil {
 				return p.declare(in)
@@ -65,6 +68,12 @@ func (p *place) register(w *world) {
 			return nil
 		},
 		activities.NameWatchExchange: func(ctx context.Context, in activities.ExchangeInput) (supervision.Exchange, error) {
+			if n := in.Beside.Replicas; in.Beside.Apart() {
+				if in.Seen.Complete {
+					return in.Seen, still
+				}
+				return supervision.Exchange{Declared: n, Updated: n, Ready: n, Available: n, Old: p.replicas, OldAvailable: p.replicas, Complete: true}, nil
+			}
 			if p.watch != nil && in.Revision.Number == 2 {
 				return p.watch(ctx, in.Seen)
 			}
@@ -102,6 +111,46 @@ func TestASupervisedRolloutTellsHowItGoesOn(t *testing.T) {
 	require.Equal(t, "rollout.started", told[0])
 	require.Equal(t, "rollout.succeeded", told[len(told)-1])
 	require.Equal(t, 3, w.last(t, schemas.StatusRolloutSucceeded).Rollout.Sets[0].Available)
+}
+
+// canaried has a step that holds for a minute, and one that waits for somebody.
+func canaried() schemas.Strategy {
+	minute := quantity.Duration(time.Minute)
+	return schemas.Strategy{Type: schemas.StrategyCanary, Steps: []schemas.CanaryStep{
+		{Weight: 10, Pause: &schemas.CanaryPause{Duration: &minute}}, {Weight: 60, Pause: &schemas.CanaryPause{}},
+	}}
+}
+
+func TestASupervisedCanaryGoesStepByStep(t *testing.T) {
+	for order, test := range map[schemas.RolloutOrder]struct {
+		then []string
+		ends string
+		// failure is what the rollout ends with.
+		failure string
+	}{
+		schemas.RolloutPromote: {[]string{"declare revision 2, 3 beside with 60%", "declare revision 2, 3 beside with 100%", "declare revision 2, 3 beside with 100%", "finish revision 2"}, "rollout.succeeded", ""},
+		schemas.RolloutAbort:   {[]string{"declare revision 1", "finish revision 1"}, "rollout.rolledback", "the rollout was aborted by somebody"},
+	} {
+		t.Run(string(order), func(t *testing.T) {
+			w, p := newWorld(t), &place{replicas: 3, strategy: canaried()}
+			p.register(w)
+			w.RegisterDelayedCallback(func() {
+				w.SignalWorkflow(SignalOrder, schemas.CommandReference{ID: "id-order", Order: order, Source: "somebody"})
+			}, 3*time.Minute)
+			w.ExecuteWorkflow(NameRollout, supervisedInput())
+			require.True(t, w.IsWorkflowCompleted())
+			if err := w.GetWorkflowError(); test.failure != "" {
+				require.Equal(t, test.failure, activities.FailureOf(err).Message)
+			} else {
+				require.NoError(t, err)
+			}
+			require.Equal(t, append([]string{
+				"declare revision 2, 1 beside with 0%", "declare revision 2, 1 beside with 10%",
+				"declare revision 2, 2 beside with 10%", "declare revision 2, 2 beside with 60%",
+			}, test.then...), w.all())
+			require.Contains(t, w.told(), test.ends)
+		})
+	}
 }
 
 func TestASupervisedRolloutThatFailsGoesBackWithTheEvidence(t *testing.T) {

@@ -50,6 +50,11 @@ func (p *Provider) applyOwn(ctx context.Context, desired plan.Desired, secrets a
 	if err := p.await(ctx, desired, objects, secrets, say); err != nil {
 		return err
 	}
+	if desired.Type == schemas.TypeCompute {
+		if err := p.endShares(ctx, desired.Target, say); err != nil {
+			return err
+		}
+	}
 	return p.prune(ctx, desired.Target, objects, say)
 }
 
@@ -96,6 +101,8 @@ func (p *Provider) place(ctx context.Context, d plan.Desired, o *unstructured.Un
 			return err
 		}
 	} else if err := p.stopAutoscaler(ctx, d.Target, o, found, say); err != nil {
+		return err
+	} else if err := keepShare(o, found); err != nil {
 		return err
 	}
 	_, err = p.put(ctx, o, found, false, say)

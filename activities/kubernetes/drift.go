@@ -22,6 +22,9 @@ func (p *Provider) drift(ctx context.Context, found, want *unstructured.Unstruct
 	if want.GetKind() == kindSecret.Kind {
 		return secretDrift(found, want), nil
 	}
+	if err := keepShare(want, found); err != nil {
+		return nil, err
+	}
 	if within(want.Object, found.Object) {
 		return nil, nil
 	}

@@ -49,7 +49,12 @@ func (p *Provider) withEvidence(ctx context.Context, d plan.Desired, namespace s
 // witness is what is found at the first pod of the declared version that is not ready;
 // nil where there is none.
 func (p *Provider) witness(ctx context.Context, d plan.Desired, namespace string, secrets activities.Secrets) (*schemas.Evidence, error) {
-	found, err := p.list(ctx, kindPod, namespace, manifest.VersionLabels(d))
+	var found []*unstructured.Unstructured
+	options := cluster.ListOptions{Kind: kindPod, Namespace: namespace, Labels: withCanary(manifest.VersionLabels(d))}
+	_, err := p.client.List(ctx, options, func(o *unstructured.Unstructured) error {
+		found = append(found, o)
+		return nil
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -233,10 +233,10 @@ func TestANetworkThatIsCutAndMendedIsWaitedFor(t *testing.T) {
 	next := w.document(web("fate.test/slow/3s:2", 2, "maxSurge: 1"))
 	to := w.desired(next)
 	secrets, seen := w.vault.Open(w.scope), supervision.Exchange{}
-	require.NoError(t, w.provider.BeginRollout(t.Context(), to, false, secrets, func(string) {}))
+	require.NoError(t, w.provider.BeginRollout(t.Context(), to, supervision.Way{}, secrets, func(string) {}))
 	progress, mended = cut("")
 	for !seen.Complete {
-		seen, err = w.provider.WatchRollout(t.Context(), to, seen, secrets, progress)
+		seen, err = w.provider.WatchRollout(t.Context(), to, supervision.Beside{}, seen, secrets, progress)
 		require.NoError(t, err)
 	}
 	require.NoError(t, <-mended)
@@ -464,7 +464,7 @@ func TestWhatTheClusterRefusesOfARollout(t *testing.T) {
 			test.refuse(w, w.namespace("backend"))
 			to := of(w.document(network, `{name: web, type: Compute, properties: {image: "a/bad:2", `+strategy+`}}`))
 			stop := w.samples(from)
-			if err := w.provider.BeginRollout(t.Context(), to, false, w.vault.Open(w.scope), func(string) {}); err != nil {
+			if err := w.provider.BeginRollout(t.Context(), to, supervision.Way{}, w.vault.Open(w.scope), func(string) {}); err != nil {
 				w.requireTold(err, test.words, test.hint)
 			} else {
 				s, _ := w.supervised(from, to, 2)

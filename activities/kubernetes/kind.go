@@ -38,7 +38,7 @@ var (
 var made = map[schemas.ResourceType][]schemaKind{
 	schemas.TypeNetwork:       {kindNetworkPolicy, kindConfigMap, kindNamespace},
 	schemas.TypeStorage:       {kindConfigMap, kindClaim},
-	schemas.TypeCompute:       {kindAutoscaler, kindService, kindDeployment, kindStatefulSet, kindJob, kindBudget, kindSecret},
+	schemas.TypeCompute:       {kindAutoscaler, kindService, kindDeployment, kindStatefulSet, kindJob, kindBudget, kindNetworkPolicy, kindSecret},
 	schemas.TypeDatabase:      {kindService, kindStatefulSet, kindBudget, kindSecret, kindClaim},
 	schemas.TypeLoadBalancer:  {kindHTTPRoute, kindGateway, kindIngress, kindService, kindNetworkPolicy, kindSecret},
 	schemas.TypeSecurityGroup: {kindNetworkPolicy},

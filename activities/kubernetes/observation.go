@@ -90,8 +90,11 @@ func (o *observation) object(found *unstructured.Unstructured) {
 		return
 	}
 	s := o.of(found.GetLabels())
-	s.objects = append(s.objects, found)
 	s.show(found)
+	if ofCanary(found) {
+		return // a rollout looks after it
+	}
+	s.objects = append(s.objects, found)
 	s.hashes = append(s.hashes, found.GetAnnotations()[manifest.AnnotationSpec])
 	if retained(found) {
 		s.retained++

@@ -2,6 +2,7 @@ package kubernetes
 
 import (
 	"fmt"
+	"maps"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -46,6 +47,14 @@ func foreign(resource string, o *unstructured.Unstructured) error {
 
 // selector finds what carries all of the labels.
 func selector(wanted map[string]string) string { return labels.SelectorFromSet(wanted).String() }
+
+// withCanary finds what carries all of the labels, or those of the canary of their resource.
+func withCanary(wanted map[string]string) string {
+	others := maps.Clone(wanted)
+	delete(others, manifest.LabelResource)
+	name := wanted[manifest.LabelResource]
+	return fmt.Sprintf("%s,%s in (%s,%s)", selector(others), manifest.LabelResource, name, manifest.CanaryOf(name))
+}
 
 // refused says that the server understood a declaration and does not take it.
 func refused(err error) bool {

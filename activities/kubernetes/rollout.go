@@ -33,7 +33,7 @@ func (p *Provider) Supervises(declared plan.Desired) (bool, error) {
 }
 
 // BeginRollout implements activities.SupervisedProvider.
-func (p *Provider) BeginRollout(ctx context.Context, declared plan.Desired, paused bool, secrets activities.Secrets, progress activities.Progress) error {
+func (p *Provider) BeginRollout(ctx context.Context, declared plan.Desired, way supervision.Way, secrets activities.Secrets, progress activities.Progress) error {
 	say, stop := activities.Narrate(progress)
 	defer stop()
 	unlock, err := p.locks.Lock(ctx, declared.Target, say)
@@ -41,8 +41,16 @@ func (p *Provider) BeginRollout(ctx context.Context, declared plan.Desired, paus
 		return err
 	}
 	defer unlock()
+	switch {
+	case way.Beside.Replicas == 0:
+		if err := p.endShares(ctx, declared.Target, say); err != nil {
+			return err
+		}
+	case !way.Beside.Main:
+		return p.beginBeside(ctx, declared, way, secrets, say)
+	}
 	_, err = p.declare(ctx, declared, secrets, say, func(o *unstructured.Unstructured) {
-		if paused && o.GroupVersionKind() == kindDeployment {
+		if way.Paused && o.GroupVersionKind() == kindDeployment {
 			_ = unstructured.SetNestedField(o.Object, true, "spec", "paused") // spec is an object
 		}
 	})
@@ -58,19 +66,23 @@ const (
 )
 
 // WatchRollout implements activities.SupervisedProvider.
-func (p *Provider) WatchRollout(ctx context.Context, declared plan.Desired, seen supervision.Exchange, secrets activities.Secrets, progress activities.Progress) (supervision.Exchange, error) {
+func (p *Provider) WatchRollout(ctx context.Context, declared plan.Desired, beside supervision.Beside, seen supervision.Exchange, secrets activities.Secrets, progress activities.Progress) (supervision.Exchange, error) {
 	say, stop := activities.Narrate(progress)
 	defer stop()
 	if err := p.reveal(ctx, declared, secrets); err != nil { // so that no evidence tells one
 		return seen, err
 	}
 	reference := cluster.Reference{GroupVersionKind: kindDeployment, Namespace: manifest.Namespace(declared), Name: manifest.ObjectName(declared.Resource)}
+	pods := selector(manifest.Identity(declared.Target))
+	if beside.Apart() {
+		reference.Name, pods = manifest.CanaryName(declared.Resource), withCanary(manifest.Identity(declared.Target))
+	}
 	began := time.Now()
 	var now supervision.Exchange
-	err := p.attend(ctx, declared, reference, secrets, func(v view) (bool, *activities.Fault, time.Time) {
+	err := p.attendPods(ctx, declared, reference, pods, secrets, func(v view) (bool, *activities.Fault, time.Time) {
 		var fault *activities.Fault
 		var again time.Time
-		if now, fault, again = v.exchange(declared, seen, time.Now()); fault != nil {
+		if now, fault, again = v.exchange(declared, beside, seen, time.Now()); fault != nil {
 			return false, fault, time.Time{}
 		}
 		say(fmt.Sprintf("%d of %d replicas are available", now.Available, now.Declared))
@@ -103,6 +115,9 @@ func (p *Provider) FinishRollout(ctx context.Context, declared plan.Desired, pro
 	if err != nil {
 		return nil, err
 	}
+	if err := p.endShares(ctx, declared.Target, say); err != nil {
+		return nil, err
+	}
 	if err := p.prune(ctx, declared.Target, objects, say); err != nil {
 		return nil, err
 	}
@@ -111,7 +126,7 @@ func (p *Provider) FinishRollout(ctx context.Context, declared plan.Desired, pro
 
 // exchange is how far a Deployment has come, and why it will plainly not come further;
 // nil where it still may. The time is when to look again although nothing is told.
-func (v view) exchange(d plan.Desired, seen supervision.Exchange, now time.Time) (supervision.Exchange, *activities.Fault, time.Time) {
+func (v view) exchange(d plan.Desired, beside supervision.Beside, seen supervision.Exchange, now time.Time) (supervision.Exchange, *activities.Fault, time.Time) {
 	if v.object == nil {
 		return seen, &activities.Fault{Kind: activities.Unhealthy, Message: "its Deployment was removed by somebody"}, time.Time{}
 	}
@@ -155,7 +170,7 @@ func (v view) exchange(d plan.Desired, seen supervision.Exchange, now time.Time)
 		}
 	}
 	if s := deployment.Status; s.ObservedGeneration >= deployment.Generation && int(s.UpdatedReplicas) == declared && int(s.Replicas) == declared &&
-		int(s.AvailableReplicas) == declared && e.Old == 0 && e.Updated == declared && e.Ready == declared {
+		int(s.AvailableReplicas) == declared && (e.Old == 0 || beside.Apart()) && e.Updated == declared && e.Ready == declared {
 		// The clock of the controller is the one that counts.
 		e.Complete, e.Available, e.Newest = true, declared, newest
 	}

@@ -43,20 +43,29 @@ func version(d plan.Desired, replicas int) rollout.Version {
 // with every exchange that was told on the way.
 func (w *world) supervised(from, to plan.Desired, replicas int) (*supervision.State, []supervision.Exchange) {
 	w.Helper()
+	return w.steered(from, to, replicas, func(*supervision.State) {})
+}
+
+// steered is supervised with somebody who may command the rollout whenever it has gone on.
+func (w *world) steered(from, to plan.Desired, replicas int, steer func(*supervision.State)) (*supervision.State, []supervision.Exchange) {
+	w.Helper()
 	s := supervision.New(to.RolloutStrategy(), version(to, replicas), version(from, replicas), true, time.Now())
 	secrets, silent := w.vault.Open(w.scope), func(string) {}
 	var told []supervision.Exchange
 	for !s.Done() {
+		if steer(s); s.Done() {
+			break
+		}
 		goal := to
 		if s.Back {
 			goal = from
 		}
 		if !s.Begun {
-			require.NoError(w, w.provider.BeginRollout(w.Context(), goal, s.Paused, secrets, silent))
+			require.NoError(w, w.provider.BeginRollout(w.Context(), goal, s.Way, secrets, silent))
 			s.Told(s.Way)
 		}
 		ctx, cancel := context.WithDeadline(w.Context(), s.Wake())
-		e, err := w.provider.WatchRollout(ctx, goal, s.Seen, secrets, silent)
+		e, err := w.provider.WatchRollout(ctx, goal, s.Beside, s.Seen, secrets, silent)
 		ended := ctx.Err() != nil
 		cancel()
 		var fault *activities.Fault
@@ -74,8 +83,12 @@ func (w *world) supervised(from, to plan.Desired, replicas int) (*supervision.St
 			s.Moved(e, time.Now())
 		}
 	}
-	if s.Phase == schemas.RolloutSucceeded {
-		_, err := w.provider.FinishRollout(w.Context(), to, silent)
+	if s.Phase != schemas.RolloutFailed {
+		goal := to
+		if s.Back {
+			goal = from
+		}
+		_, err := w.provider.FinishRollout(w.Context(), goal, silent)
 		require.NoError(w, err)
 	}
 	return s, told
@@ -213,8 +226,8 @@ func TestAPausedRolloutMovesNothing(t *testing.T) {
 	from := w.desired(good)
 	to := w.desired(w.document(web("a/web:2", 2, "maxSurge: 1")))
 	secrets, silent := w.vault.Open(w.scope), func(string) {}
-	require.NoError(t, w.provider.BeginRollout(t.Context(), to, true, secrets, silent))
-	e, err := w.provider.WatchRollout(t.Context(), to, supervision.Exchange{}, secrets, silent)
+	require.NoError(t, w.provider.BeginRollout(t.Context(), to, supervision.Way{Paused: true}, secrets, silent))
+	e, err := w.provider.WatchRollout(t.Context(), to, supervision.Beside{}, supervision.Exchange{}, secrets, silent)
 	require.NoError(t, err)
 	require.Equal(t, supervision.Exchange{Declared: 2, Old: 2, OldAvailable: 2}, e)
 	// The controller has looked at the paused Deployment, and has made no pod for it.

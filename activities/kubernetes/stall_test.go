@@ -225,7 +225,7 @@ func TestHowFarAnExchangeHasCome(t *testing.T) {
 			for i, pod := range test.pods {
 				v.pods[string(rune('a'+i))] = pod
 			}
-			got, fault, again := v.exchange(declared, test.seen, now)
+			got, fault, again := v.exchange(declared, supervision.Beside{}, test.seen, now)
 			if test.fault != "" {
 				require.NotNil(t, fault)
 				require.Equal(t, test.fault, fault.Message)

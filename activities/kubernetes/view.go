@@ -45,10 +45,15 @@ const newsTogether = 100
 // attend looks until decide is done or has a fault, or until it is plain that the declared
 // version will not come up. The error then is the fault, with evidence.
 func (p *Provider) attend(ctx context.Context, d plan.Desired, r cluster.Reference, secrets activities.Secrets, decide func(view) (done bool, fault *activities.Fault, again time.Time)) error {
+	return p.attendPods(ctx, d, r, selector(manifest.Identity(d.Target)), secrets, decide)
+}
+
+// attendPods is attend with the pods that a selector finds.
+func (p *Provider) attendPods(ctx context.Context, d plan.Desired, r cluster.Reference, pods string, secrets activities.Secrets, decide func(view) (done bool, fault *activities.Fault, again time.Time)) error {
 	expected := map[string]bool{}
 	for {
 		var fault *activities.Fault
-		err := p.look(ctx, d, r, expected, func(v view) (bool, time.Time) {
+		err := p.look(ctx, d, r, pods, expected, func(v view) (bool, time.Time) {
 			var done bool
 			var again time.Time
 			done, fault, again = decide(v)
@@ -107,7 +112,7 @@ func (p *Provider) nodeIsAdded(ctx context.Context, namespace, pod string) bool 
 
 // look calls decide with every view that the server tells of, until it is done. Decide
 // may name a time at which to be called again although nothing was told.
-func (p *Provider) look(ctx context.Context, d plan.Desired, r cluster.Reference, expected map[string]bool, decide func(view) (done bool, again time.Time)) error {
+func (p *Provider) look(ctx context.Context, d plan.Desired, r cluster.Reference, pods string, expected map[string]bool, decide func(view) (done bool, again time.Time)) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	told := make(chan news, newsTogether)
@@ -125,7 +130,7 @@ func (p *Provider) look(ctx context.Context, d plan.Desired, r cluster.Reference
 		})
 	}
 	follow(cluster.ListOptions{Kind: r.GroupVersionKind, Namespace: r.Namespace, Fields: "metadata.name=" + r.Name}, false)
-	follow(cluster.ListOptions{Kind: kindPod, Namespace: r.Namespace, Labels: selector(manifest.Identity(d.Target))}, true)
+	follow(cluster.ListOptions{Kind: kindPod, Namespace: r.Namespace, Labels: pods}, true)
 	v := view{began: time.Now(), expected: expected, pods: map[string]*corev1.Pod{}, version: manifest.VersionLabels(d)[manifest.LabelSpec]}
 	done := v.gather(groupContext, told, decide)
 	cancel()

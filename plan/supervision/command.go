@@ -27,7 +27,14 @@ func (s *State) Command(order schemas.RolloutOrder, by string, now time.Time) er
 		s.Paused, s.Begun = false, false
 		s.Deadline, s.Left = now.Add(s.Left), 0
 		s.Seen.Complete = false // what was complete meanwhile is to be told again
+		if s.Phase == schemas.RolloutHolding {
+			s.Phase = schemas.RolloutProgressing // until it is seen to be complete still
+		}
 	case schemas.RolloutPromote:
+		if s.Phase == schemas.RolloutHolding && !s.Paused {
+			s.nextStep(now)
+			return nil
+		}
 		if s.Phase != schemas.RolloutMonitoring {
 			return errors.New("the rollout waits for nothing that could be promoted; promote it as a whole, or wait until it does")
 		}
@@ -36,6 +43,9 @@ func (s *State) Command(order schemas.RolloutOrder, by string, now time.Time) er
 		s.Hurry = true
 		if s.Phase == schemas.RolloutMonitoring {
 			s.settle(now)
+		}
+		if s.Beside.Apart() && !s.Paused {
+			s.nextStep(now)
 		}
 	case schemas.RolloutAbort:
 		if !s.canGoBack() {
@@ -57,6 +67,10 @@ func (s *State) pause(now time.Time) error {
 		return errors.New("every replica is of the new version already, which leaves nothing to pause")
 	}
 	s.Paused, s.Begun = true, false
-	s.Left, s.Deadline = max(0, s.Deadline.Sub(now)), time.Time{}
+	s.Left = max(0, s.Deadline.Sub(now))
+	if s.Phase == schemas.RolloutHolding {
+		s.Left = s.allowed() // nothing is waited for
+	}
+	s.Deadline = time.Time{}
 	return nil
 }

@@ -35,6 +35,8 @@ type Way struct {
 	Back bool `json:"back,omitempty"`
 	// Paused says that the place is to start and end no replicas.
 	Paused bool `json:"paused,omitempty"`
+	// Beside has the version run beside the stable one.
+	Beside Beside `json:"beside,omitzero"`
 }
 
 // reached is how far the exchange has come at best on the present way.
@@ -73,6 +75,10 @@ type State struct {
 	// paused, or complete. Left is what was left of it when it was paused.
 	Deadline time.Time     `json:"deadline,omitzero"`
 	Left     time.Duration `json:"left,omitempty"`
+	// Step counts the steps of a canary that are done. Held is when the present one began
+	// to hold, zero before.
+	Step int       `json:"step,omitempty"`
+	Held time.Time `json:"held,omitzero"`
 	// Settled is when the target version was all that there was for the first time.
 	Settled time.Time `json:"settled,omitzero"`
 }
@@ -81,6 +87,9 @@ type State struct {
 func New(strategy schemas.Strategy, target, stable rollout.Version, goesBack bool, now time.Time) *State {
 	s := &State{Strategy: strategy.WithDefaults(), Target: target, Stable: stable, GoesBack: goesBack, Phase: schemas.RolloutProgressing}
 	s.Deadline = now.Add(s.allowed())
+	if s.Strategy.Type == schemas.StrategyCanary && s.canGoBack() {
+		s.Beside = Beside{Replicas: s.stepReplicas()}
+	}
 	return s
 }
 
@@ -107,6 +116,8 @@ func (s *State) Wake() time.Time {
 		return time.Time{}
 	case s.Phase == schemas.RolloutMonitoring:
 		return s.watchedUntil()
+	case s.Phase == schemas.RolloutHolding:
+		return s.heldUntil()
 	}
 	return s.Deadline
 }
@@ -122,6 +133,10 @@ func (s *State) Tick(now time.Time) {
 	case s.Done():
 	case s.Phase == schemas.RolloutMonitoring:
 		s.settle(now)
+	case s.Phase == schemas.RolloutHolding:
+		if until := s.heldUntil(); !until.IsZero() && !now.Before(until) {
+			s.nextStep(now)
+		}
 	case !s.Deadline.IsZero() && !now.Before(s.Deadline):
 		s.Fail(s.overdue(), now)
 	}
@@ -155,9 +170,11 @@ func (s *State) Moved(e Exchange, now time.Time) {
 		if e.Complete {
 			s.Phase = schemas.RolloutRolledBack
 		}
+	case e.Complete && s.Beside.Apart():
+		s.canary(now)
 	case e.Complete:
 		s.settle(now)
-	case s.Phase == schemas.RolloutMonitoring:
+	case s.Phase == schemas.RolloutMonitoring, s.Phase == schemas.RolloutHolding:
 		// A replica is being replaced. The time goes on: it would never be over where a
 		// place changes the number of replicas all the time.
 		s.Phase, s.Deadline = schemas.RolloutProgressing, now.Add(s.allowed())

@@ -23,6 +23,13 @@ func (s *State) Status() schemas.RolloutStatus {
 		Strategy: s.Strategy.Type, Phase: s.Phase, Paused: s.Paused, Deadline: s.Deadline, Error: s.Failure, Message: s.message(),
 		Sets: []schemas.RolloutSet{set(schemas.RolloutTarget, s.Target)},
 	}
+	if s.Strategy.Type == schemas.StrategyCanary && s.canGoBack() {
+		weight := s.Beside.Weight
+		if s.Phase == schemas.RolloutMonitoring || s.Phase == schemas.RolloutSucceeded {
+			weight = 100
+		}
+		status.Step, status.Steps, status.Weight = s.Step, len(s.Strategy.Steps), &weight
+	}
 	switch {
 	case s.canGoBack():
 		status.Sets = append(status.Sets, set(schemas.RolloutStable, s.Stable))
@@ -49,6 +56,12 @@ func (s *State) message() string {
 	}
 	if waiting := s.Seen.Updated - s.Seen.Available; waiting > 0 {
 		text += fmt.Sprintf("; waits for %d", waiting)
+	}
+	if s.Phase == schemas.RolloutHolding {
+		text += "; holds until it is promoted"
+		if until := s.heldUntil(); !until.IsZero() {
+			text += ", or " + until.UTC().Format("15:04:05") + " UTC"
+		}
 	}
 	if s.Phase == schemas.RolloutMonitoring {
 		text += "; watches them until " + s.watchedUntil().UTC().Format("15:04:05") + " UTC"

@@ -69,15 +69,32 @@ func (t *translation) permitted(c schemas.Compute) error {
 	switch kind := t.RolloutStrategy().Type; kind {
 	case schemas.StrategyRollingUpdate, schemas.StrategyRecreate:
 		return nil
+	case schemas.StrategyCanary:
+		return t.permittedCanary()
 	default:
-		return t.invalid("properties.strategy.type", fmt.Sprintf("%s moves shares of the requests, which the Kubernetes provider does not do", kind), "use RollingUpdate or Recreate")
+		return t.invalid("properties.strategy.type", fmt.Sprintf("%s moves all requests at once, which the Kubernetes provider does not do", kind), "use Canary, RollingUpdate or Recreate")
 	}
+}
+
+// permittedCanary refuses a canary where nothing shares requests out, and analyses.
+func (t *translation) permittedCanary() error {
+	if !t.options.routes() {
+		return t.invalid("properties.strategy.type", "Canary shares requests out by routes of the Gateway API, which the provider is not configured for or the cluster does not serve",
+			"install the Gateway API and give the provider a gatewayClass or a gateway, or use RollingUpdate or Recreate")
+	}
+	for i, step := range t.RolloutStrategy().Steps {
+		if step.Analysis != nil {
+			return t.invalid(fmt.Sprintf("properties.strategy.steps[%d].analysis", i), "the Kubernetes provider measures nothing", "leave it out, and hold the step with a pause until somebody promotes it")
+		}
+	}
+	return nil
 }
 
 func (t *translation) deployment(c schemas.Compute, template fields) fields {
 	s := t.RolloutStrategy()
-	strategy := fields{"type": string(s.Type)}
-	if s.Type == schemas.StrategyRollingUpdate {
+	strategy := fields{"type": "Recreate"}
+	if s.Type != schemas.StrategyRecreate {
+		strategy["type"] = "RollingUpdate"
 		unavailable := any(*s.MaxUnavailable)
 		// The two are not both 0 by what they say: then nothing could ever move.
 		if s.MaxSurge.Up(100) == 0 && s.MaxUnavailable.Down(100) == 0 {

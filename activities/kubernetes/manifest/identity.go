@@ -78,7 +78,7 @@ func Identity(t plan.Target) map[string]string {
 func TargetOf(labels map[string]string) plan.Target {
 	return plan.Target{
 		Scope:    schemas.Scope{Environment: labels[LabelEnvironment], Infrastructure: labels[LabelInfrastructure]},
-		Resource: labels[LabelResource], Type: schemas.ResourceType(labels[LabelType]), Provider: labels[LabelProvider],
+		Resource: strings.TrimSuffix(labels[LabelResource], canarySuffix), Type: schemas.ResourceType(labels[LabelType]), Provider: labels[LabelProvider],
 	}
 }
 

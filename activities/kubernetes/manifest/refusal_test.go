@@ -85,12 +85,17 @@ func TestWhatAClusterCannotDoIsRefusedWithItsField(t *testing.T) {
 		"a BlueGreen strategy": {
 			resources: []string{network, compute(`networks: ["${backend.name}"], ports: [{containerPort: 80}], strategy: {type: BlueGreen}`),
 				`{name: edge, type: LoadBalancer, properties: {target: "${it.name}", listen: [{port: 80}]}}`},
-			field: "properties.strategy.type", message: "BlueGreen moves shares of the requests",
+			field: "properties.strategy.type", message: "BlueGreen moves all requests at once",
 		},
 		"a Canary strategy": {
 			resources: []string{network, compute(`networks: ["${backend.name}"], ports: [{containerPort: 80}], strategy: {type: Canary, steps: [{weight: 5}]}`),
 				`{name: edge, type: LoadBalancer, properties: {target: "${it.name}", listen: [{port: 80}]}}`},
-			field: "properties.strategy.type", message: "Canary moves shares of the requests",
+			field: "properties.strategy.type", message: "Canary shares requests out by routes of the Gateway API",
+		},
+		"a Canary strategy that measures": {
+			resources: []string{network, compute(`networks: ["${backend.name}"], ports: [{containerPort: 80}], strategy: {type: Canary, steps: [{weight: 5, analysis: {http: {port: 80}}}]}`),
+				`{name: edge, type: LoadBalancer, properties: {target: "${it.name}", listen: [{port: 80}]}}`},
+			options: own, field: "properties.strategy.steps[0].analysis", message: "the Kubernetes provider measures nothing",
 		},
 		"the name of a user": {
 			resources: []string{compute(`user: www-data`)},
