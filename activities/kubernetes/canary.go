@@ -62,7 +62,7 @@ func (p *Provider) beginBeside(ctx context.Context, d plan.Desired, way supervis
 		return err
 	}
 	if len(routes) == 0 {
-		return &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: "properties.strategy.type", Message: "Canary shares requests out by routes, and no LoadBalancer in front of this Compute publishes a port for requests",
+		return &activities.Fault{Kind: activities.Invalid, Resource: d.Resource, Field: "properties.strategy.type", Message: fmt.Sprintf("%s shares requests out by routes, and no LoadBalancer in front of this Compute publishes a port for requests", d.RolloutStrategy().Type),
 			Hint: "publish a port of protocol HTTP by hostPort, or use RollingUpdate"}
 	}
 	for _, r := range routes {

@@ -99,3 +99,38 @@ func TestAFirstVersionHasNothingToRunBeside(t *testing.T) {
 	require.False(t, s.Beside.Apart())
 	require.Nil(t, s.Status().Weight)
 }
+
+func TestAllRequestsMoveAtOnceAndTheStableVersionIsKeptWarm(t *testing.T) {
+	warm := quantity.Duration(30e9)
+	exchange := func() *State {
+		return begun(schemas.Strategy{Type: schemas.StrategyBlueGreen, ProgressDeadlineSeconds: 60, Warm: &warm})
+	}
+	s := exchange()
+	require.Equal(t, Beside{Replicas: 4}, s.Beside, "all of them, and no requests")
+	s.Moved(s.full(), after(1))
+	require.Equal(t, Beside{Replicas: 4, Weight: 100}, s.Beside, "all requests at once")
+	s.Moved(s.full(), after(2))
+	require.Equal(t, schemas.RolloutWarm, s.Phase)
+	require.Equal(t, after(32), s.Wake())
+	require.Contains(t, s.Status().Message, "keeps the stable version warm until it is promoted, or ")
+	s.Tick(after(31))
+	require.Equal(t, schemas.RolloutWarm, s.Phase)
+	s.Tick(after(32))
+	s.Moved(s.full(), after(33))
+	require.Equal(t, Beside{Replicas: 4, Weight: 100, Main: true}, s.Beside)
+	s.Moved(complete(), after(34))
+	require.Equal(t, schemas.RolloutSucceeded, s.Phase)
+
+	s = exchange()
+	s.Moved(s.full(), after(1))
+	s.Moved(s.full(), after(2))
+	s.Fail(bad, after(3))
+	require.Equal(t, Way{Back: true}, s.Way, "one step leads back")
+
+	s = exchange()
+	s.Moved(s.full(), after(1))
+	s.Moved(s.full(), after(2))
+	require.NoError(t, s.Command(schemas.RolloutPromote, "somebody", after(3)))
+	s.Moved(s.full(), after(4))
+	require.True(t, s.Beside.Main)
+}

@@ -27,11 +27,11 @@ func (s *State) Command(order schemas.RolloutOrder, by string, now time.Time) er
 		s.Paused, s.Begun = false, false
 		s.Deadline, s.Left = now.Add(s.Left), 0
 		s.Seen.Complete = false // what was complete meanwhile is to be told again
-		if s.Phase == schemas.RolloutHolding {
+		if s.holds() {
 			s.Phase = schemas.RolloutProgressing // until it is seen to be complete still
 		}
 	case schemas.RolloutPromote:
-		if s.Phase == schemas.RolloutHolding && !s.Paused {
+		if s.holds() && !s.Paused {
 			s.nextStep(now)
 			return nil
 		}
@@ -68,7 +68,7 @@ func (s *State) pause(now time.Time) error {
 	}
 	s.Paused, s.Begun = true, false
 	s.Left = max(0, s.Deadline.Sub(now))
-	if s.Phase == schemas.RolloutHolding {
+	if s.holds() {
 		s.Left = s.allowed() // nothing is waited for
 	}
 	s.Deadline = time.Time{}

@@ -87,7 +87,7 @@ type State struct {
 func New(strategy schemas.Strategy, target, stable rollout.Version, goesBack bool, now time.Time) *State {
 	s := &State{Strategy: strategy.WithDefaults(), Target: target, Stable: stable, GoesBack: goesBack, Phase: schemas.RolloutProgressing}
 	s.Deadline = now.Add(s.allowed())
-	if s.Strategy.Type == schemas.StrategyCanary && s.canGoBack() {
+	if s.shares() {
 		s.Beside = Beside{Replicas: s.stepReplicas()}
 	}
 	return s
@@ -116,7 +116,7 @@ func (s *State) Wake() time.Time {
 		return time.Time{}
 	case s.Phase == schemas.RolloutMonitoring:
 		return s.watchedUntil()
-	case s.Phase == schemas.RolloutHolding:
+	case s.holds():
 		return s.heldUntil()
 	}
 	return s.Deadline
@@ -133,7 +133,7 @@ func (s *State) Tick(now time.Time) {
 	case s.Done():
 	case s.Phase == schemas.RolloutMonitoring:
 		s.settle(now)
-	case s.Phase == schemas.RolloutHolding:
+	case s.holds():
 		if until := s.heldUntil(); !until.IsZero() && !now.Before(until) {
 			s.nextStep(now)
 		}
@@ -174,7 +174,7 @@ func (s *State) Moved(e Exchange, now time.Time) {
 		s.canary(now)
 	case e.Complete:
 		s.settle(now)
-	case s.Phase == schemas.RolloutMonitoring, s.Phase == schemas.RolloutHolding:
+	case s.Phase == schemas.RolloutMonitoring, s.holds():
 		// A replica is being replaced. The time goes on: it would never be over where a
 		// place changes the number of replicas all the time.
 		s.Phase, s.Deadline = schemas.RolloutProgressing, now.Add(s.allowed())

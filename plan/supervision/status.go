@@ -23,7 +23,7 @@ func (s *State) Status() schemas.RolloutStatus {
 		Strategy: s.Strategy.Type, Phase: s.Phase, Paused: s.Paused, Deadline: s.Deadline, Error: s.Failure, Message: s.message(),
 		Sets: []schemas.RolloutSet{set(schemas.RolloutTarget, s.Target)},
 	}
-	if s.Strategy.Type == schemas.StrategyCanary && s.canGoBack() {
+	if s.shares() {
 		weight := s.Beside.Weight
 		if s.Phase == schemas.RolloutMonitoring || s.Phase == schemas.RolloutSucceeded {
 			weight = 100
@@ -57,8 +57,12 @@ func (s *State) message() string {
 	if waiting := s.Seen.Updated - s.Seen.Available; waiting > 0 {
 		text += fmt.Sprintf("; waits for %d", waiting)
 	}
-	if s.Phase == schemas.RolloutHolding {
-		text += "; holds until it is promoted"
+	if s.holds() {
+		what := "; holds"
+		if s.Phase == schemas.RolloutWarm {
+			what = "; keeps the stable version warm"
+		}
+		text += what + " until it is promoted"
 		if until := s.heldUntil(); !until.IsZero() {
 			text += ", or " + until.UTC().Format("15:04:05") + " UTC"
 		}

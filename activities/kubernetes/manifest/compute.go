@@ -66,20 +66,16 @@ func (t *translation) permitted(c schemas.Compute) error {
 	if c.RestartPolicy != schemas.RestartAlways && c.EndState != schemas.EndStateCompleted {
 		return t.invalid("properties.restartPolicy", fmt.Sprintf("is %s, but the pods of a service are always restarted", c.RestartPolicy), "leave it out, or declare endState: completed for a job")
 	}
-	switch kind := t.RolloutStrategy().Type; kind {
-	case schemas.StrategyRollingUpdate, schemas.StrategyRecreate:
-		return nil
-	case schemas.StrategyCanary:
-		return t.permittedCanary()
-	default:
-		return t.invalid("properties.strategy.type", fmt.Sprintf("%s moves all requests at once, which the Kubernetes provider does not do", kind), "use Canary, RollingUpdate or Recreate")
+	if kind := t.RolloutStrategy().Type; kind == schemas.StrategyCanary || kind == schemas.StrategyBlueGreen {
+		return t.permittedShares(kind)
 	}
+	return nil
 }
 
-// permittedCanary refuses a canary where nothing shares requests out, and analyses.
-func (t *translation) permittedCanary() error {
+// permittedShares refuses to share requests out where nothing does that, and analyses.
+func (t *translation) permittedShares(kind schemas.StrategyType) error {
 	if !t.options.routes() {
-		return t.invalid("properties.strategy.type", "Canary shares requests out by routes of the Gateway API, which the provider is not configured for or the cluster does not serve",
+		return t.invalid("properties.strategy.type", fmt.Sprintf("%s shares requests out by routes of the Gateway API, which the provider is not configured for or the cluster does not serve", kind),
 			"install the Gateway API and give the provider a gatewayClass or a gateway, or use RollingUpdate or Recreate")
 	}
 	for i, step := range t.RolloutStrategy().Steps {

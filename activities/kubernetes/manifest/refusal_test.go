@@ -85,7 +85,7 @@ func TestWhatAClusterCannotDoIsRefusedWithItsField(t *testing.T) {
 		"a BlueGreen strategy": {
 			resources: []string{network, compute(`networks: ["${backend.name}"], ports: [{containerPort: 80}], strategy: {type: BlueGreen}`),
 				`{name: edge, type: LoadBalancer, properties: {target: "${it.name}", listen: [{port: 80}]}}`},
-			field: "properties.strategy.type", message: "BlueGreen moves all requests at once",
+			field: "properties.strategy.type", message: "BlueGreen shares requests out by routes of the Gateway API",
 		},
 		"a Canary strategy": {
 			resources: []string{network, compute(`networks: ["${backend.name}"], ports: [{containerPort: 80}], strategy: {type: Canary, steps: [{weight: 5}]}`),
