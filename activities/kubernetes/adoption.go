@@ -14,6 +14,9 @@ import (
 
 // Adopts implements activities.Provider.
 func (p *Provider) Adopts(ctx context.Context, declared plan.Desired) (string, error) {
+	if err := p.permitShares(declared); err != nil {
+		return "", err
+	}
 	o, err := p.adopted(ctx, declared)
 	if o == nil || err != nil {
 		return "", err

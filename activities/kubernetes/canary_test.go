@@ -134,6 +134,55 @@ func TestACanaryGetsItsSharesInOrderAndThenReplacesTheStableVersion(t *testing.T
 	w.requireNothingLeft()
 }
 
+func TestAllRequestsMoveAtOnceAndBackAtOnce(t *testing.T) {
+	exchanged := func(w *world, image string) *schemas.Infrastructure {
+		return w.document(network,
+			fmt.Sprintf(`{name: web, type: Compute, properties: {image: %q, replicas: 4, ports: [{containerPort: 8080}], networks: ["${backend.name}"], strategy: {type: BlueGreen, warm: 1h}}}`, image),
+			`{name: edge, type: LoadBalancer, properties: {target: "${web.name}", listen: [{port: 80}]}}`)
+	}
+	for order, test := range map[schemas.RolloutOrder]struct {
+		ends   schemas.RolloutPhase
+		shares []int64
+	}{
+		schemas.RolloutPromote: {schemas.RolloutSucceeded, []int64{-1, 0, 100, -1}},
+		schemas.RolloutAbort:   {schemas.RolloutRolledBack, []int64{-1, 0, 100, -1}},
+	} {
+		t.Run(string(order), func(t *testing.T) {
+			t.Parallel()
+			w := gatewayWorld(t)
+			first, next := exchanged(w, "a/web:1"), exchanged(w, "a/web:2")
+			w.mustDeploy(first)
+			from, to := w.desiredOf(first, "web"), w.desiredOf(next, "web")
+			reference := cluster.Reference{GroupVersionKind: kindDeployment, Namespace: w.namespace("backend"), Name: "web"}
+			before, err := w.provider.find(t.Context(), reference)
+			require.NoError(t, err)
+			stop, warm := w.shares(), false
+			s, _ := w.steered(from, to, 4, func(s *supervision.State) {
+				if s.Phase != schemas.RolloutWarm {
+					return
+				}
+				require.Equal(t, int64(100), w.share())
+				require.Equal(t, 4, s.Seen.Declared, "all of them")
+				kept, err := w.provider.find(t.Context(), reference)
+				require.NoError(t, err)
+				require.Equal(t, before.Object["spec"], kept.Object["spec"], "the stable version is as it was")
+				warm = true
+				require.NoError(t, s.Command(order, "somebody", time.Now()))
+			})
+			require.True(t, warm)
+			require.Equal(t, test.ends, s.Phase, "%+v", s.Failure)
+			require.Equal(t, test.shares, stop())
+			w.requireNoCanary()
+			if test.ends == schemas.RolloutSucceeded {
+				first = next
+			}
+			w.requireNothingToDo(first)
+			w.destroy(t.Context())
+			w.requireNothingLeft()
+		})
+	}
+}
+
 func TestACanaryThatFailsOrIsAbortedLeavesTheStableVersionAlone(t *testing.T) {
 	for name, test := range map[string]struct {
 		image, failure string
@@ -181,6 +230,26 @@ func TestACanaryInFlightIsDestroyedWithItsInfrastructure(t *testing.T) {
 	require.Equal(t, int64(25), w.share())
 	w.destroy(t.Context())
 	w.requireNothingLeft()
+}
+
+func TestThePlanRefusesACanaryWhereTheClusterHasNoRoutes(t *testing.T) {
+	t.Parallel()
+	w := gatewayWorld(t)
+	d := w.desiredOf(w.canaried("a/web:1", "{weight: 25}"), "web")
+	refused := func(err error) {
+		require.True(t, activities.IsKind(err, activities.Invalid), "%v", err)
+		require.ErrorContains(t, err, "the cluster does not serve")
+	}
+	w.observed()
+	_, err := w.provider.Adopts(t.Context(), d)
+	require.NoError(t, err)
+	require.NoError(t, w.provider.Permit(d, plan.Observed{Target: d.Target}))
+	w.provider.routeless.Store(true) // as an observation of another cluster finds it
+	_, err = w.provider.Adopts(t.Context(), d)
+	refused(err)
+	refused(w.provider.Permit(d, plan.Observed{Target: d.Target}))
+	w.observed()
+	require.NoError(t, w.provider.Permit(d, plan.Observed{Target: d.Target}), "this one has them")
 }
 
 func TestACanaryNeedsARoute(t *testing.T) {

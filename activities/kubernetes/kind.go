@@ -55,9 +55,11 @@ func (p *Provider) kinds(ctx context.Context, types ...schemas.ResourceType) ([]
 				continue
 			}
 			if kind.Group == kindHTTPRoute.Group {
-				if served, err := p.client.Serves(ctx, kind); err != nil {
+				served, err := p.client.Serves(ctx, kind)
+				if err != nil {
 					return nil, err
-				} else if !served {
+				}
+				if p.routeless.Store(!served); !served {
 					continue
 				}
 			}

@@ -13,8 +13,8 @@ import (
 
 // Permit implements activities.Provider.
 func (p *Provider) Permit(desired plan.Desired, observed plan.Observed) error {
-	if len(observed.Properties) == 0 {
-		return nil
+	if err := p.permitShares(desired); err != nil || len(observed.Properties) == 0 {
+		return err
 	}
 	switch desired.Type {
 	case schemas.TypeStorage:
@@ -26,6 +26,17 @@ func (p *Provider) Permit(desired plan.Desired, observed plan.Observed) error {
 		return permitSize(desired, observed)
 	}
 	return nil
+}
+
+// permitShares refuses a strategy that shares requests out where the cluster, as it was
+// seen for this plan, has no routes that do it.
+func (p *Provider) permitShares(d plan.Desired) error {
+	if d.Type != schemas.TypeCompute {
+		return nil
+	}
+	options := p.options
+	options.GatewayAPI = !p.routeless.Load()
+	return manifest.Check(d, options)
 }
 
 // permitSize refuses a smaller volume: no cluster can shrink one.

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"windlass/activities"
@@ -64,6 +65,8 @@ type Provider struct {
 	logger  *slog.Logger
 	// stuckAfter is defaultStuckAfter, but for tests that wait for it.
 	stuckAfter time.Duration
+	// routeless says that the cluster did not serve the Gateway API when it was last seen.
+	routeless atomic.Bool
 }
 
 // New returns a provider. It does not contact the cluster: one that cannot be reached is
