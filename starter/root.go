@@ -30,7 +30,7 @@ effect once, even when no worker runs at that moment.`,
 	root.AddCommand(
 		newValidate(a), newGraph(a), newPlan(a), newDeploy(a), newStatus(a), newList(a), newWatch(a),
 		newRevisions(a), newDiff(a), newDrift(a), newRollback(a),
-		newEvents(a), newDestroy(a), newCancel(a), newApprove(a), newResume(a), newUnprotect(a), newResync(a), newRollout(a), newContainer(a), newKubernetes(a), newProviders(a), newVersion(a),
+		newEvents(a), newDestroy(a), newCancel(a), newApprove(a), newResume(a), newUnprotect(a), newResync(a), newRollout(a), newScale(a), newContainer(a), newKubernetes(a), newProviders(a), newVersion(a),
 		&cobra.Command{Use: "exit-codes", Short: "The exit codes and what they mean", Long: exitCodeTable()},
 	)
 	return root
