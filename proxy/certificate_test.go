@@ -167,3 +167,70 @@ func TestProxiesKnowEachOtherByCertificate(t *testing.T) {
 	c.Version = s.version + 1
 	require.ErrorContains(t, s.proxy.Apply(t.Context(), c), "services[0].tls")
 }
+
+// Whoever signs certificates is exchanged as certificates are: for new connections, while
+// those that are open stay.
+func TestWhoSignsIsExchangedUnderOpenConnections(t *testing.T) {
+	first, second := newAuthority(t), newAuthority(t)
+	exchange := func(a *authority, file string) {
+		text, err := os.ReadFile(a.path("ca.crt"))
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(file, text, 0o600))
+	}
+	first.issue("edge", "edge.example.org")
+	first.issue("shop", "shop.example.org")
+	second.issue("shop", "shop.example.org")
+	signers := first.path("signers.crt")
+	exchange(first, signers)
+	t.Run("of clients", func(t *testing.T) {
+		s := newScene(t, Options{})
+		c := s.served(traffic.Policy{}, backend(t, "a", nil))
+		c.Listeners[0].TLS = &traffic.ListenerTLS{CertificateFile: first.path("edge.crt"), KeyFile: first.path("edge.key"), ClientCAFile: signers}
+		s.apply(c)
+		by := func(a *authority) *http.Client {
+			client := first.client("")
+			own, err := tls.LoadX509KeyPair(a.path("shop.crt"), a.path("shop.key"))
+			require.NoError(t, err)
+			client.Transport.(*http.Transport).TLSClientConfig.Certificates = []tls.Certificate{own}
+			return client
+		}
+		served := func(client *http.Client) bool {
+			response, err := client.Get("https://" + s.address)
+			if err != nil {
+				return false
+			}
+			defer response.Body.Close()
+			_, _ = io.Copy(io.Discard, response.Body)
+			return response.StatusCode == http.StatusOK
+		}
+		kept := by(first)
+		require.True(t, served(kept))
+		require.False(t, served(by(second)))
+		exchange(second, signers)
+		s.eventually(func() bool { return served(by(second)) }, "the new one counts")
+		require.False(t, served(by(first)), "and the old one does not")
+		require.True(t, served(kept), "the open connection stays")
+	})
+	for _, http2 := range []bool{false, true} {
+		t.Run(fmt.Sprintf("of endpoints, HTTP/2 %v", http2), func(t *testing.T) {
+			exchange(first, signers)
+			server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprint(w, r.Proto) }))
+			own, err := tls.LoadX509KeyPair(second.path("shop.crt"), second.path("shop.key"))
+			require.NoError(t, err)
+			server.EnableHTTP2 = true
+			server.TLS = &tls.Config{Certificates: []tls.Certificate{own}}
+			server.StartTLS()
+			t.Cleanup(server.Close)
+			s := newScene(t, Options{})
+			c := s.served(traffic.Policy{HealthCheck: &traffic.HealthCheck{Interval: period(20 * time.Millisecond)}}, strings.TrimPrefix(server.URL, "https://"))
+			c.Services[0].TLS, c.Services[0].HTTP2 = &traffic.ServiceTLS{CAFile: signers}, http2
+			s.apply(c)
+			require.Equal(t, http.StatusBadGateway, s.get("/").status)
+			s.eventually(func() bool { return s.endpoint("e0").State == StateUnhealthy }, "its check fails too")
+			exchange(second, signers)
+			s.eventually(func() bool { return s.get("/").status == http.StatusOK }, "the new one counts")
+			s.eventually(func() bool { return s.endpoint("e0").State == StateReady }, "for the check too")
+			require.Equal(t, map[bool]string{false: "HTTP/1.1", true: "HTTP/2.0"}[http2], s.get("/").text)
+		})
+	}
+}

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"net/http"
 	"sync"
@@ -67,22 +66,24 @@ func duration(d *quantity.Duration) time.Duration {
 }
 
 // newTransport makes what speaks HTTP with an endpoint.
-func newTransport(e *endpoint, s traffic.Service, secure *tls.Config) *http.Transport {
+func newTransport(e *endpoint, s traffic.Service, secure *upstreamTLS) *http.Transport {
 	policy := s.Policy
 	e.dialer.Dialer = net.Dialer{Timeout: duration(policy.Timeout.ConnectTimeout), KeepAlive: 15 * time.Second}
-	protocols := &http.Protocols{}
+	protocols, spoken := &http.Protocols{}, "http/1.1"
 	switch {
 	case s.HTTP2 && secure == nil:
 		protocols.SetUnencryptedHTTP2(true)
 	case s.HTTP2:
 		protocols.SetHTTP2(true)
+		spoken = "h2"
 	default:
 		protocols.SetHTTP1(true)
 	}
 	return &http.Transport{
-		DialContext:           e.dialer.DialContext,
-		TLSClientConfig:       secure,
-		TLSHandshakeTimeout:   duration(policy.Timeout.ConnectTimeout),
+		DialContext: e.dialer.DialContext,
+		DialTLSContext: func(ctx context.Context, _, address string) (net.Conn, error) {
+			return e.dialer.dialTLS(ctx, secure, duration(policy.Timeout.ConnectTimeout), address, spoken)
+		},
 		MaxIdleConnsPerHost:   idleConnections,
 		IdleConnTimeout:       duration(policy.Timeout.IdleTimeout),
 		ResponseHeaderTimeout: duration(policy.Timeout.HeaderTimeout),
@@ -191,6 +192,21 @@ func (c *cuttable) DialContext(ctx context.Context, kind, address string) (net.C
 	defer c.mu.Unlock()
 	c.open[tracked] = struct{}{}
 	return tracked, nil
+}
+
+// dialTLS opens a connection with TLS; the bound, where it is not 0, is that of the
+// handshake.
+func (c *cuttable) dialTLS(ctx context.Context, secure *upstreamTLS, bound time.Duration, address string, protocols ...string) (net.Conn, error) {
+	plain, err := c.DialContext(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	if bound > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, bound)
+		defer cancel()
+	}
+	return secure.secure(ctx, plain, address, protocols...)
 }
 
 func (c *cuttable) cut() {

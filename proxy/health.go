@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -14,7 +13,7 @@ import (
 )
 
 // check asks an endpoint regularly until the context ends.
-func (e *endpoint) check(ctx context.Context, policy traffic.HealthCheck, secure *tls.Config, byConnection bool) {
+func (e *endpoint) check(ctx context.Context, policy traffic.HealthCheck, secure *upstreamTLS, byConnection bool) {
 	address := e.address
 	if host, _, err := net.SplitHostPort(address); err == nil && policy.Port != 0 {
 		address = net.JoinHostPort(host, strconv.Itoa(policy.Port))
@@ -55,13 +54,19 @@ func (e *endpoint) check(ctx context.Context, policy traffic.HealthCheck, secure
 	}
 }
 
-func httpLook(address string, policy traffic.HealthCheck, secure *tls.Config) func(context.Context) error {
+func httpLook(address string, policy traffic.HealthCheck, secure *upstreamTLS) func(context.Context) error {
 	scheme := "http"
 	if secure != nil {
 		scheme = "https"
 	}
 	client := http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: secure},
+		Transport: &http.Transport{DisableKeepAlives: true, DialTLSContext: func(ctx context.Context, kind, address string) (net.Conn, error) {
+			plain, err := (&net.Dialer{}).DialContext(ctx, kind, address)
+			if err != nil {
+				return nil, err
+			}
+			return secure.secure(ctx, plain, address)
+		}},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	target := scheme + "://" + address + policy.Path

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"encoding/json"
 	"sync"
 	"time"
@@ -80,7 +79,7 @@ func connected(c traffic.Configuration) map[string]bool {
 
 // service makes a service of a declaration. Endpoints that were there keep what is
 // known of them. One that gets connections is checked by opening one.
-func (p *Proxy) service(declared traffic.Service, secure *tls.Config, byConnection bool, former map[endpointKey]*endpoint) *service {
+func (p *Proxy) service(declared traffic.Service, secure *upstreamTLS, byConnection bool, former map[endpointKey]*endpoint) *service {
 	s := &service{name: declared.Name, policy: declared.Policy, tls: secure, metrics: p.metrics, balancer: newBalancer(declared.Policy.LoadBalancer), ejecting: &sync.Mutex{}}
 	if r := declared.Policy.Retry; r != nil {
 		s.budget = newBudget(*r.Budget, time.Now)
@@ -133,7 +132,7 @@ func (s *service) place(e *endpoint, name string) {
 }
 
 // adopt puts a policy to work at an endpoint. What the change does not concern goes on.
-func (e *endpoint) adopt(s traffic.Service, declared traffic.Endpoint, secure *tls.Config, byConnection bool) {
+func (e *endpoint) adopt(s traffic.Service, declared traffic.Endpoint, secure *upstreamTLS, byConnection bool) {
 	old := e.settings.Load()
 	next := &endpointSettings{weight: declared.Weight, subset: declared.Subset, slowStart: duration(s.Policy.SlowStart)}
 	key := func(parts ...any) string {

@@ -137,7 +137,7 @@ type preparation struct {
 	// listening are the listeners' sockets and certificates, in their order.
 	listening []listening
 	// secure are the services' certificates, by name; nil is plain text.
-	secure map[string]*tls.Config
+	secure map[string]*upstreamTLS
 }
 
 type listening struct {
@@ -146,9 +146,9 @@ type listening struct {
 }
 
 func (p *Proxy) prepare(ctx context.Context, c traffic.Configuration) (*preparation, error) {
-	n := &preparation{configuration: c, secure: map[string]*tls.Config{}}
+	n := &preparation{configuration: c, secure: map[string]*upstreamTLS{}}
 	for i, s := range c.Services {
-		secure, err := serviceTLS(s.TLS)
+		secure, err := newUpstreamTLS(s.TLS)
 		if err != nil {
 			return nil, fmt.Errorf("services[%d].tls: %w", i, err)
 		}

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"crypto/tls"
 	"math/rand/v2"
 	"slices"
 	"sync"
@@ -25,7 +24,7 @@ type service struct {
 	budget   *budget
 	mirror   *mirror
 	// tls is how endpoints are spoken with; nil is plain text.
-	tls     *tls.Config
+	tls     *upstreamTLS
 	metrics *metrics
 	// successor is what another configuration has made of it; nil as long as it serves.
 	successor atomic.Pointer[service]

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"context"
-	"crypto/tls"
 	"io"
 	"net"
 	"sync"
@@ -79,26 +78,10 @@ func (s *service) connect(ctx context.Context) (net.Conn, candidate, error) {
 
 // dial opens a connection to an endpoint, with TLS where the service has it.
 func (s *service) dial(ctx context.Context, c candidate) (net.Conn, error) {
-	plain, err := c.dialer.DialContext(ctx, "tcp", c.address)
-	if err != nil || s.tls == nil {
-		return plain, err
+	if s.tls == nil {
+		return c.dialer.DialContext(ctx, "tcp", c.address)
 	}
-	settings := s.tls
-	if settings.ServerName == "" {
-		settings = settings.Clone()
-		settings.ServerName, _, _ = net.SplitHostPort(c.address) // it has been checked
-	}
-	if bound := duration(s.policy.Timeout.ConnectTimeout); bound > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, bound)
-		defer cancel()
-	}
-	secured := tls.Client(plain, settings)
-	if err := secured.HandshakeContext(ctx); err != nil {
-		_ = plain.Close()
-		return nil, err
-	}
-	return secured, nil
+	return c.dialer.dialTLS(ctx, s.tls, duration(s.policy.Timeout.ConnectTimeout), c.address)
 }
 
 // pipe copies until the source ends, tells the other side, and returns how many bytes

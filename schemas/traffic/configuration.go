@@ -125,7 +125,8 @@ type Subset struct {
 	Weight int `json:"weight"`
 }
 
-// ServiceTLS is how a proxy shows itself to endpoints and knows them.
+// ServiceTLS is how a proxy shows itself to endpoints and knows them. The files are read
+// again when they change.
 type ServiceTLS struct {
 	// CAFile has signed the endpoints' certificates; the default is the system's.
 	CAFile string `json:"caFile,omitempty"`
