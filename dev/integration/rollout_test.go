@@ -254,7 +254,7 @@ func (w *world) walkRollout(t *testing.T, s step, scope schemas.Scope, after fun
 	t.Helper()
 	// One after the other, so that the same calls come in each run.
 	const steady = "{maxSurge: 1, maxUnavailable: 0}"
-	f := &fleet{scope: scope, port: freePort(t), replicas: 3}
+	f := &fleet{scope: scope, port: freePort(t), replicas: 2}
 	w.harm(t, step{gate: s.gate}, scope, 1, schemas.StatusDeploymentSucceeded, func() { w.deploy(t, scope, f.version(steady, "-label", "v1")) })
 	l := startLoad(t, scope.Environment, f.port)
 	told := deployed(scope, "creating", "backend", "web", "front")
@@ -281,7 +281,7 @@ func (w *world) walkRollout(t *testing.T, s step, scope schemas.Scope, after fun
 	}
 	f.requireServing(t, label)
 	if s.story == storyRollout {
-		requireObjects(t, scope.Environment, "network shop.backend", "container shop.web.0", "container shop.web.1", "container shop.web.2", "container shop.front.0")
+		requireObjects(t, scope.Environment, "network shop.backend", "container shop.web.0", "container shop.web.1", "container shop.front.0")
 		requireStory(t, w.story(t, scope), told)
 	}
 	return reached
