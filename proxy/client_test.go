@@ -451,24 +451,24 @@ func TestAStreamOfHTTP2ThatNobodyTakesIsGivenUpOnAConnectionThatMoves(t *testing
 }
 
 func TestAStreamOfHTTP2LastsWhileOneSideSpeaks(t *testing.T) {
-	const idle = 300 * time.Millisecond
+	const idle = time.Second
 	s := newScene(t, Options{})
 	c := s.served(traffic.Policy{Timeout: traffic.Timeouts{BodyIdleTimeout: period(idle)}}, http2Backend(t, func(w http.ResponseWriter, r *http.Request) {
-		for range 40 { // four times what a client may be silent for
+		for range 20 { // twice what a client may be silent for
 			fmt.Fprintln(w, "news")
 			_ = http.NewResponseController(w).Flush()
 			time.Sleep(idle / 10)
 		}
 		text, err := io.ReadAll(r.Body)
 		if err == nil {
-			time.Sleep(3 * idle) // an endpoint may
+			time.Sleep(2 * idle) // an endpoint may
 			fmt.Fprintf(w, "%s", text)
 		}
 	}))
 	c.Services[0].HTTP2 = true
 	s.apply(c)
 	stream := s.converse()
-	for range 40 {
+	for range 20 {
 		text, err := stream.answers.ReadString('\n')
 		require.NoError(t, err)
 		require.Equal(t, "news\n", text)
@@ -482,14 +482,14 @@ func TestAStreamOfHTTP2LastsWhileOneSideSpeaks(t *testing.T) {
 }
 
 func TestAnEndpointThatIsSlowToTakeABodyIsNoSlowClient(t *testing.T) {
-	const idle, size = 100 * time.Millisecond, 32 << 20
+	const idle, size = time.Second, 32 << 20
 	for name, client := range map[string]func(*scene) *http.Client{"HTTP/1.1": func(*scene) *http.Client {
 		return &http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
 	}, "HTTP/2": (*scene).http2Client} {
 		t.Run(name, func(t *testing.T) {
 			s := newScene(t, Options{})
 			address := backend(t, "a", func(w http.ResponseWriter, r *http.Request) {
-				time.Sleep(4 * idle)
+				time.Sleep(2 * idle)
 				n, err := io.Copy(io.Discard, r.Body)
 				fmt.Fprint(w, n, " ", err)
 			})
