@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"sync"
 	"sync/atomic"
 )
 
@@ -17,14 +18,19 @@ type clientBody struct {
 	trouble atomic.Pointer[error]
 	// awaited says that somebody waits for the client, and closed that nobody should.
 	awaited, closed atomic.Bool
+	// reading is held by who reads.
+	reading sync.Mutex
 }
 
 // Read implements io.Reader.
 func (b *clientBody) Read(p []byte) (int, error) {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	closed := b.closed.Load() // what fails then is nobody's fault; a read that waits still tells
 	b.awaited.Store(true)
 	n, err := b.ReadCloser.Read(p)
 	b.awaited.Store(false)
-	if err != nil && err != io.EOF && !b.closed.Load() {
+	if err != nil && err != io.EOF && !closed {
 		b.trouble.CompareAndSwap(nil, &err)
 	}
 	return n, err
@@ -59,12 +65,23 @@ func (b *clientBody) moved() {
 // failed says whether the client did not send what it had begun.
 func (b *clientBody) failed() bool { return b != nil && b.trouble.Load() != nil }
 
+// settled is the trouble once nobody reads.
+func (b *clientBody) settled() *error {
+	b.reading.Lock()
+	defer b.reading.Unlock()
+	return b.trouble.Load()
+}
+
 // explain names the client as the reason of a try that failed with err, where it is.
 func (b *clientBody) explain(err error) error {
 	if b == nil {
 		return err
 	}
 	trouble := b.trouble.Load()
+	if kindOf(err) == clientGone {
+		// The server ends a request whose body it cannot read before the read says why.
+		trouble = b.settled()
+	}
 	if trouble == nil {
 		return err
 	}
