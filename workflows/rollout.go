@@ -58,8 +58,7 @@ const (
 	// changeInPart takes an action that could not be done for one that may have been done in part.
 	changeInPart = "in-part"
 	// changeHandedOver has a run that becomes too long break off what may take long, so that
-	// the next one, which begins it again, meets orders and the deadline in time. The
-	// second version does so with removals as well.
+	// the next one, which begins it again, meets orders and the deadline in time.
 	changeHandedOver = "handed-over"
 	// changeWatchedAgain has replicas watched again after a watch that no retry mends.
 	changeWatchedAgain = "watched-again"
@@ -161,16 +160,11 @@ type performance struct {
 
 // handOver breaks off what may take long and can be begun again. A change of the proxies
 // comes to its end: nothing else could be decided before.
-func (r *rolling) handOver(removals bool) {
+func (r *rolling) handOver() {
 	r.handing = true
 	for _, key := range workflow.DeterministicKeys(r.running) {
-		switch p := r.running[key]; p.kind {
-		case rollout.Start, rollout.Drain, rollout.Analyse:
+		if p := r.running[key]; p.kind != rollout.Route {
 			p.cancel()
-		case rollout.Remove, rollout.SetAside:
-			if removals {
-				p.cancel()
-			}
 		}
 	}
 }
@@ -182,8 +176,8 @@ func (r *rolling) interrupted(ctx workflow.Context) bool { return r.handing && c
 // go on. It is false when the rollout is cancelled meanwhile.
 func (r *rolling) settled(ctx workflow.Context, orders workflow.ReceiveChannel) bool {
 	r.unwatch()
-	if version := workflow.GetVersion(ctx, changeHandedOver, workflow.DefaultVersion, 2); version > workflow.DefaultVersion {
-		r.handOver(version > 1)
+	if workflow.GetVersion(ctx, changeHandedOver, workflow.DefaultVersion, 1) == 1 {
+		r.handOver()
 	}
 	if workflow.Await(ctx, r.State.Idle) != nil {
 		return false
