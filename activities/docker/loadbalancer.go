@@ -126,7 +126,11 @@ func shapeOf(d plan.Desired, b schemas.LoadBalancer) (string, error) {
 		Replicas: b.Replicas, StopGracePeriod: b.StopGracePeriod, AccessLog: b.AccessLog,
 	}
 	for _, l := range b.Listen {
-		shape.Listen = append(shape.Listen, schemas.Listen{Port: l.Port, HostPort: l.HostPort, HostIP: l.HostIP})
+		port := schemas.Listen{Port: l.Port, HostPort: l.HostPort, HostIP: l.HostIP}
+		if l.Protocol == traffic.TCP { // a proxy does not change the protocol of a port that is open
+			port.Protocol = l.Protocol
+		}
+		shape.Listen = append(shape.Listen, port)
 	}
 	text, err := json.Marshal(shape)
 	if err != nil {

@@ -193,6 +193,21 @@ func TestAPolicyChangesWithoutANewContainer(t *testing.T) {
 	require.Len(t, l.answering(6), 2)
 }
 
+func TestAPortOfAnotherProtocolIsServedByAnotherContainer(t *testing.T) {
+	t.Parallel()
+	l := newBalancedLab(t)
+	l.applied(l.web("a", 2))
+	l.applied(l.edge(nil))
+	before := l.ids("edge")
+	for _, protocol := range []traffic.Protocol{traffic.TCP, traffic.HTTP} {
+		l.applied(l.edge(func(b *schemas.LoadBalancer) { b.Listen[0].Protocol = protocol }))
+		require.NotEqual(t, before, l.ids("edge"))
+		require.Equal(t, protocol, l.configuration().Listeners[0].Protocol)
+		l.answering(2)
+		before = l.ids("edge")
+	}
+}
+
 func TestAnUpdateOfTheReplicasLosesNoRequest(t *testing.T) {
 	t.Parallel()
 	l := newBalancedLab(t)
