@@ -104,8 +104,15 @@ func (l *load) ask(ctx context.Context, url, kind string) {
 			l.failed = append(l.failed, time.Now().Format("15:04:05.000 ")+kind+": "+trouble)
 		}
 		l.mutex.Unlock()
+		select {
+		case <-ctx.Done():
+		case <-time.After(callerPause): // it is the rollout that is tested, and not how much the machine can do
+		}
 	}
 }
+
+// callerPause lies between two requests of a caller.
+const callerPause = 20 * time.Millisecond
 
 // watched is a connection that tells when it breaks.
 type watched struct {
