@@ -20,6 +20,7 @@ func newForwarder(p *Proxy, listener string, s *service, subset string) *forward
 	f.reverse = &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetXForwarded()
+			dropDisguised(r.Out.Header)
 			// Nothing here reads the query, so that one that is odd is the endpoint's affair.
 			r.Out.URL.RawQuery = r.In.URL.RawQuery
 			r.Out.URL.Scheme, r.Out.URL.Host = "http", s.name // replaced by each try
@@ -43,6 +44,20 @@ func newForwarder(p *Proxy, listener string, s *service, subset string) *forward
 		},
 	}
 	return f
+}
+
+// dropDisguised removes what an endpoint that tells no underscore from a hyphen, such as
+// one behind CGI or WSGI, would take for what the proxy says of the client.
+func dropDisguised(header http.Header) {
+	for name := range header {
+		if !strings.Contains(name, "_") {
+			continue
+		}
+		switch http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")) {
+		case "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto":
+			delete(header, name)
+		}
+	}
 }
 
 func (f *forwarder) refuse(w http.ResponseWriter, k kind) {

@@ -44,7 +44,9 @@ func TestWhatIsOfOneHopGoesNoFurther(t *testing.T) {
 	c := s.dial()
 	_, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: X-Mine, X-Forwarded-For, X-Forwarded-Host, Traceparent, close\r\n"+
 		"X-Mine: for the proxy alone\r\nKeep-Alive: 5\r\nProxy-Connection: keep-alive\r\nProxy-Authorization: Basic YTpi\r\nTE: deflate\r\nTrailer: X-Late\r\n"+
-		"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Host: elsewhere\r\nForwarded: for=192.0.2.1\r\nX-Yours: for the backend\r\n\r\n")
+		"X-Forwarded-For: 192.0.2.1\r\nX-Forwarded-Host: elsewhere\r\nForwarded: for=192.0.2.1\r\nX-Yours: for the backend\r\n"+
+		// A gateway to CGI or WSGI takes them for the same.
+		"X_Forwarded_For: 192.0.2.1\r\nx-forwarded_proto: https\r\nX_Yours: for the backend too\r\n\r\n")
 	require.NoError(t, err)
 	given := s.answered(c)
 	require.Equal(t, http.StatusOK, given.status)
@@ -53,6 +55,11 @@ func TestWhatIsOfOneHopGoesNoFurther(t *testing.T) {
 		require.Empty(t, got.Values(name), name)
 	}
 	require.Equal(t, "for the backend", got.Get("X-Yours"))
+	require.Equal(t, "for the backend too", got.Get("X_Yours"))
+	for name := range got {
+		require.NotContains(t, strings.ToLower(name), "forwarded_", "an address that the client claims")
+		require.NotContains(t, strings.ToLower(name), "_forwarded", "an address that the client claims")
+	}
 	require.Equal(t, []string{"127.0.0.1"}, got.Values("X-Forwarded-For"), "who asked is said by the proxy alone")
 	require.Equal(t, []string{"a"}, got.Values("X-Forwarded-Host"))
 	for _, name := range []string{"X-Inner", "Keep-Alive", "Proxy-Authenticate"} {
@@ -87,17 +94,20 @@ func TestATrailerReplacesNoHeader(t *testing.T) {
 		_, _ = io.Copy(io.Discard, r.Body)
 		seen <- r
 	})))
-	statuses := s.raw("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: Content-Length, Host, X-Forwarded-For, X-Late\r\nConnection: close\r\n\r\n"+
-		"2\r\nok\r\n0\r\nContent-Length: 100\r\nHost: elsewhere\r\nX-Forwarded-For: 192.0.2.1\r\nX-Late: yes\r\n\r\n", patience)
-	if len(seen) == 0 {
-		require.Equal(t, []int{http.StatusBadRequest}, statuses)
-		return
+	late := func(names, fields string) []int {
+		return s.raw("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: "+names+"\r\nConnection: close\r\n\r\n2\r\nok\r\n0\r\n"+fields+"\r\n", patience)
 	}
+	require.Equal(t, []int{http.StatusOK}, late("Host, X-Forwarded-For, X-Late", "Host: elsewhere\r\nX-Forwarded-For: 192.0.2.1\r\nX-Late: yes\r\nContent-Length: 100\r\n"))
 	r := <-seen
 	require.Equal(t, "a", r.Host)
+	require.Empty(t, r.Header.Values("Host"))
 	require.Equal(t, []string{"127.0.0.1"}, r.Header.Values("X-Forwarded-For"))
-	require.Empty(t, r.Trailer.Values("Host"))
-	require.Empty(t, r.Trailer.Values("Content-Length"))
+	require.Empty(t, r.Header.Values("X-Late"))
+	require.Empty(t, r.Trailer.Values("Content-Length"), "it was not announced")
+	for _, name := range []string{"Content-Length", "Transfer-Encoding", "Trailer"} {
+		require.Equal(t, []int{http.StatusBadRequest}, late(name, name+": 100\r\n"), name)
+	}
+	require.Empty(t, seen, "a message that frames itself twice is passed on")
 }
 
 func TestOneHostIsMeant(t *testing.T) {

@@ -31,21 +31,34 @@ type scene struct {
 
 func newScene(t *testing.T, o Options) *scene {
 	t.Helper()
-	s := &scene{T: t, proxy: New(o)}
-	for s.address == "" {
-		// None of those that connections take by themselves.
-		address := fmt.Sprintf("127.0.0.1:%d", 10000+rand.IntN(20000))
-		if listener, err := net.Listen("tcp", address); err == nil {
-			s.address = address
-			require.NoError(t, listener.Close())
-		}
-	}
+	s := &scene{T: t, proxy: New(o), address: fmt.Sprintf("127.0.0.1:%d", freePorts(t, 1))}
 	t.Cleanup(func() {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		_ = s.proxy.Shutdown(ctx)
 	})
 	return s
+}
+
+// freePorts returns the first of so many ports in a row that nobody has; none of those
+// that connections take by themselves.
+func freePorts(t *testing.T, n int) int {
+	t.Helper()
+	for range 100 {
+		first, free := 10000+rand.IntN(20000), 0
+		for ; free < n; free++ {
+			listener, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", first+free))
+			if err != nil {
+				break
+			}
+			require.NoError(t, listener.Close())
+		}
+		if free == n {
+			return first
+		}
+	}
+	require.Fail(t, "no ports are free")
+	return 0
 }
 
 // served passes everything to these addresses under a policy.
