@@ -31,6 +31,8 @@ type LoadBalancer struct {
 	// they share the name on their networks.
 	Replicas *int `json:"replicas,omitempty"`
 	// TrafficPolicy says how connections are spread and what a failing replica means.
+	// Without retry, a request whose replica could not be reached is passed to another
+	// one, since nothing was sent; retry: {maxRetries: 0} does not.
 	TrafficPolicy traffic.Policy `json:"trafficPolicy,omitzero"`
 	// AccessLog writes a line per request to the containers' output.
 	AccessLog bool `json:"accessLog,omitempty"`
@@ -79,6 +81,10 @@ func (b LoadBalancer) WithDefaults() LoadBalancer {
 	}
 	if b.StopGracePeriod == nil {
 		b.StopGracePeriod = &defaultDrainPeriod
+	}
+	if b.TrafficPolicy.Retry == nil {
+		every := 1.0 // a try that reached nobody is no load for anybody
+		b.TrafficPolicy.Retry = &traffic.Retry{RetryOn: []traffic.RetryOn{traffic.RetryConnectFailure}, Budget: &every}
 	}
 	b.Listen = slices.Clone(b.Listen)
 	for i := range b.Listen {

@@ -167,6 +167,29 @@ func TestAReplicaThatIsNotWellIsNotTakenIn(t *testing.T) {
 	require.Len(t, l.answering(9), 3)
 }
 
+func TestAReplicaThatIsGoneCostsARequestOnlyWhereThatIsAskedFor(t *testing.T) {
+	t.Parallel()
+	never := 0
+	for name, retry := range map[string]*traffic.Retry{"by default": nil, "without retries": {MaxRetries: &never}} {
+		t.Run(name, func(t *testing.T) {
+			l := newBalancedLab(t)
+			l.applied(l.web("a", 2))
+			l.applied(l.edge(func(b *schemas.LoadBalancer) { b.TrafficPolicy.Retry = retry }))
+			require.Len(t, l.answering(4), 2)
+			_, err := l.engine.ContainerRemove(t.Context(), l.observed("web").Replicas[0].ID, client.ContainerRemoveOptions{Force: true})
+			require.NoError(t, err)
+			c, lost := l.caller(), 0
+			defer c.CloseIdleConnections()
+			for range 4 {
+				if _, err := c.get("/who"); err != nil {
+					lost++
+				}
+			}
+			require.Equal(t, retry != nil, lost > 0, "%d of 4 requests failed", lost)
+		})
+	}
+}
+
 func TestAPolicyChangesWithoutANewContainer(t *testing.T) {
 	t.Parallel()
 	l := newBalancedLab(t)
