@@ -346,7 +346,8 @@ func TestARolloutOnASlowEngineLosesNoRequest(t *testing.T) {
 }
 
 // TestANewVersionTakesOverFromARolloutThatRuns deploys a third version while a canary of
-// the second waits, and one that goes back by hand.
+// the second waits, one that goes back by hand, a bad one that takes over, and one while
+// another goes back.
 func TestANewVersionTakesOverFromARolloutThatRuns(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -361,10 +362,13 @@ func TestANewVersionTakesOverFromARolloutThatRuns(t *testing.T) {
 			return e.Rollout != nil && e.Rollout.Revision == f.revision && e.Rollout.Phase == schemas.RolloutHolding
 		})
 	}
+	supersede := func(strategy string, args ...string) {
+		f.revision++
+		w.command(t, f.scope, schemas.CommandDeploymentRequested, map[string]any{"document": f.version(strategy, args...), "supersede": true})
+	}
 	holding("v2")
 	second := f.revision
-	f.revision++
-	w.command(t, f.scope, schemas.CommandDeploymentRequested, map[string]any{"document": f.version(steady, "-label", "v3"), "supersede": true})
+	supersede(steady, "-label", "v3")
 	w.requireEnd(t, f.scope, second, schemas.StatusDeploymentCancelled)
 	w.requireEnd(t, f.scope, f.revision, schemas.StatusDeploymentSucceeded)
 	f.requireServing(t, "v3")
@@ -379,7 +383,30 @@ func TestANewVersionTakesOverFromARolloutThatRuns(t *testing.T) {
 	w.command(t, f.scope, schemas.CommandRolloutPromote, schemas.RolloutRequested{Scope: f.scope, Resource: "web"})
 	w.requireEnd(t, f.scope, f.revision, schemas.StatusDeploymentSucceeded)
 	f.requireServing(t, "v5")
+
+	// A bad one takes over, and gives way to the last that was stable.
+	holding("v6")
+	sixth := f.revision
+	supersede("{maxSurge: 1, minReadySeconds: 1}", "-label", "v7", "-exit-after", "50ms", "-exit-code", "3")
+	w.requireEnd(t, f.scope, sixth, schemas.StatusDeploymentCancelled)
+	w.requireEnd(t, f.scope, f.revision, schemas.StatusDeploymentRolledBack)
+	f.requireServing(t, "v5")
 	failed, least := l.end(t)
 	require.Empty(t, failed)
 	require.GreaterOrEqual(t, least, f.replicas)
+
+	// Another one comes while a bad one goes back, which takes some seconds.
+	l = startLoad(t, f.scope.Environment, f.port)
+	f.revision++
+	w.deploy(t, f.scope, f.version("{maxSurge: 1, monitor: 5m}", "-label", "v8", "-ignore-sigterm"))
+	require.NoError(t, w.sicken(t.Context(), newEngine(t), f.scope, f.revision, 1))
+	w.awaitEvent(t, f.scope, "a way back", func(e schemas.Event) bool {
+		return e.Rollout != nil && e.Rollout.Revision == f.revision && e.Rollout.Phase == schemas.RolloutRollingBack
+	})
+	supersede(steady, "-label", "v9")
+	w.requireEnd(t, f.scope, f.revision, schemas.StatusDeploymentSucceeded)
+	f.requireServing(t, "v9")
+	failed, least = l.end(t)
+	require.Empty(t, failed)
+	require.GreaterOrEqual(t, least, f.replicas-1, "but for the one that turned unhealthy")
 }
