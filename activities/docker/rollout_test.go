@@ -146,7 +146,7 @@ func TestWhoWatchesReplicasLearnsThatOneIsNotWellAnyMore(t *testing.T) {
 		"removed": {func(l *lab, id string) error {
 			_, err := l.engine.ContainerRemove(l.Context(), id, client.ContainerRemoveOptions{Force: true})
 			return err
-		}, "replica 1 was removed by something else"},
+		}, "replica 1 was "}, // a moment before it is gone it has ended
 		"unhealthy": {func(l *lab, id string) error {
 			return l.fetch(id, "/break")
 		}, "replica 1 was ready, and failed 3 health checks in a row: GET /healthz: 503"},
@@ -172,6 +172,11 @@ func TestWhoWatchesReplicasLearnsThatOneIsNotWellAnyMore(t *testing.T) {
 				require.Equal(t, 1, found.Index)
 			case <-time.After(time.Minute):
 				require.Fail(t, "nobody noticed")
+			}
+			if name == "removed" {
+				found, err := l.provider.WatchReplicas(l.Context(), d, []int{0, 1}, l.secrets, l.spoken.say)
+				require.NoError(t, err)
+				require.Contains(t, found.Fault.Message, "replica 1 was removed by something else")
 			}
 		})
 	}

@@ -43,6 +43,12 @@ type load struct {
 // startLoad asks the port of a LoadBalancer named front, of a Compute named web.
 func startLoad(t *testing.T, environment string, port int) *load {
 	t.Helper()
+	return startPacedLoad(t, environment, port, callerPause)
+}
+
+// startPacedLoad is startLoad with another pause between two requests of a caller.
+func startPacedLoad(t *testing.T, environment string, port int, pause time.Duration) *load {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	l := &load{stop: stop, asked: map[string]int{}, least: 1 << 30}
 	t.Cleanup(func() {
@@ -51,7 +57,7 @@ func startLoad(t *testing.T, environment string, port int) *load {
 	})
 	for path, callers := range map[string]int{"/who": 4, "/slow?d=2s": 3, "/stream?n=10&every=100ms": 3} {
 		for range callers {
-			l.done.Go(func() { l.ask(ctx, fmt.Sprintf("http://127.0.0.1:%d%s", port, path), path) })
+			l.done.Go(func() { l.ask(ctx, fmt.Sprintf("http://127.0.0.1:%d%s", port, path), path, pause) })
 		}
 	}
 	v := &viewer{
@@ -74,7 +80,7 @@ func proxyAddress(t *testing.T, environment string) string {
 	return ""
 }
 
-func (l *load) ask(ctx context.Context, url, kind string) {
+func (l *load) ask(ctx context.Context, url, kind string, pause time.Duration) {
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		connection, err := (&net.Dialer{}).DialContext(ctx, network, address)
 		if err != nil {
@@ -106,13 +112,13 @@ func (l *load) ask(ctx context.Context, url, kind string) {
 		l.mutex.Unlock()
 		select {
 		case <-ctx.Done():
-		case <-time.After(callerPause): // it is the rollout that is tested, and not how much the machine can do
+		case <-time.After(pause): // it is the rollout that is tested, and not how much the machine can do
 		}
 	}
 }
 
 // callerPause lies between two requests of a caller.
-const callerPause = 20 * time.Millisecond
+const callerPause = 50 * time.Millisecond
 
 // watched is a connection that tells when it breaks.
 type watched struct {
@@ -145,7 +151,7 @@ func (l *load) sample(ctx context.Context, v *viewer) {
 	for n := 0; ctx.Err() == nil; n++ {
 		// The proxy's word costs little; each replica is asked a few times a second.
 		look := v.counted
-		if n%10 == 0 {
+		if n%8 == 0 {
 			look = v.serving
 		}
 		if serving, err := look(ctx); err == nil {
@@ -156,7 +162,7 @@ func (l *load) sample(ctx context.Context, v *viewer) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(20 * time.Millisecond):
+		case <-time.After(40 * time.Millisecond):
 		}
 	}
 }
