@@ -8,7 +8,7 @@ MAKEFLAGS += --no-print-directory
 COUNT = awk 'NR % 100 == 0 { print "  " NR " packages compiled"; fflush() } /^(\#|.*\.go:[0-9]+:)/ { print }'
 
 # How long one package of tests may take.
-TEST_TIMEOUT ?= 40m
+TEST_TIMEOUT ?= 50m
 
 .PHONY: help build dev demo test lint bench histories reference engine images kubernetes clean
 
@@ -28,13 +28,13 @@ demo: build engine ## deploy the users service, kill the worker, destroy everyth
 	@go run ./dev/images/cmd users postgres
 	@go run ./dev/demo
 
-# The integration tests have the machine for themselves: they run eight stacks side
+# The integration tests have the machine for themselves: they run six stacks side
 # by side. Benchmarks hold no tests; lint compiles them.
 test: engine images kubernetes lint ## run every check and test
 	@echo "building the tests with the race detector; the first time takes some minutes"
 	@go build -race -v ./... 2>&1 | $(COUNT)
 	@go test -race -timeout $(TEST_TIMEOUT) $$(go list ./... | grep -vE '/dev/(integration$$|bench/)')
-	@echo "killing parts of the whole system at every step; about ten minutes"
+	@echo "killing parts of the whole system at every step; twenty to forty minutes"
 	@go test -race -timeout $(TEST_TIMEOUT) ./dev/integration
 
 lint: ## go vet, staticcheck and workflowcheck

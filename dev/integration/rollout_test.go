@@ -167,7 +167,7 @@ func TestABadVersionGoesBackWithItsEvidenceAndWithoutALostRequest(t *testing.T) 
 	}{
 		"it crashes":             {f.version(quick, "-label", "bad", "-exit-after", "50ms", "-exit-code", "3"), "exit code 3", "", 3, 3},
 		"it never gets healthy":  {strings.Replace(f.version(quick, "-label", "bad"), "path: /healthz", "path: /nothing-here", 1), "404 Not Found", "404 Not Found", -1, 3},
-		"it is late":             {f.version("{maxSurge: 1, progressDeadlineSeconds: 10}", "-label", "bad", "-healthy-after", "1h"), "no replica became available within 10s", "still starting", -1, 3},
+		"it is late":             {strings.Replace(f.version("{maxSurge: 1, progressDeadlineSeconds: 10}", "-label", "bad", "-healthy-after", "1h"), "startPeriod: 5s", "startPeriod: 1m", 1), "no replica became available within 10s", "still starting", -1, 3},
 		"it gets unhealthy":      {f.version("{maxSurge: 3, monitor: 1m}", "-label", "bad", "-unhealthy-after", "5s"), "failed 3 health checks in a row", "healthy no more", -1, 2},
 		"it does not want to go": {f.version("{maxSurge: 3, monitor: 1m}", "-label", "bad", "-unhealthy-after", "5s", "-ignore-sigterm"), "failed 3 health checks in a row", "healthy no more", -1, 2},
 	} {

@@ -16,7 +16,7 @@ import (
 )
 
 // lanes is how many worlds share the steps of the walk.
-const lanes = 7
+const lanes = 6
 
 // step is one moment at which the worker is killed.
 type step struct {
@@ -153,7 +153,7 @@ func (w *world) unharmed(t *testing.T) []step {
 			begin = calls[storyRollout] - 1 // the way there is walked already
 		}
 		for n, call := range longest {
-			if n < begin {
+			if n < begin || strings.HasSuffix(call, "/exec") { // which changes nothing until it is started
 				continue
 			}
 			for _, when := range way.moments {
