@@ -24,7 +24,7 @@ import (
 
 // patience is how long something may take that is bound to happen. It is far more
 // than all timeouts together that are waited out on the way, on a busy machine.
-const patience = 4 * time.Minute
+const patience = 8 * time.Minute
 
 // world is a stack of servers with a worker that reaches them, and the container
 // engine, through gates.
