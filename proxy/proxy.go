@@ -2,8 +2,9 @@
 // or connection, passes it on, and watches what comes of it. All that it does is said
 // by one configuration. It knows nothing of Temporal, NATS or containers.
 //
-// A client's own Forwarded and X-Forwarded-* headers, also with underscores, are replaced by those of the
-// connection that it came over. Of protocols to switch to, only WebSocket is passed on.
+// A client's own Forwarded and X-Forwarded-For, -Host and -Proto, also with underscores,
+// are replaced by those of the connection that it came over. Of protocols to switch to,
+// only WebSocket is passed on.
 package proxy
 
 import (

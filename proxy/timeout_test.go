@@ -73,16 +73,16 @@ func TestAConnectionThatDoesNotOpenIsGivenUpInTime(t *testing.T) {
 }
 
 func TestAConnectionOnWhichNothingHappensIsClosed(t *testing.T) {
-	const idle = 100 * time.Millisecond
-	policy := traffic.Policy{Timeout: traffic.Timeouts{IdleTimeout: period(idle)}}
+	policy := traffic.Policy{Timeout: traffic.Timeouts{IdleTimeout: period(100 * time.Millisecond)}}
 
 	// ended says that the proxy closes this connection, and long before it would without a bound.
-	ended := func(t *testing.T, c net.Conn, left int) {
+	// What it still gave ends with last.
+	ended := func(t *testing.T, c net.Conn, last string) {
 		t.Helper()
 		require.NoError(t, c.SetReadDeadline(time.Now().Add(patience/4)))
 		rest, err := io.ReadAll(c)
 		require.NoError(t, err)
-		require.Len(t, rest, left)
+		require.Equal(t, last, string(rest[max(0, len(rest)-1):]))
 	}
 	t.Run("a client's and an endpoint's", func(t *testing.T) {
 		s := newScene(t, Options{})
@@ -104,7 +104,7 @@ func TestAConnectionOnWhichNothingHappensIsClosed(t *testing.T) {
 		_, err := io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
 		require.NoError(t, err)
 		require.Equal(t, "a", s.answered(c).text)
-		ended(t, c, 0)
+		ended(t, c, "")
 		require.EqualValues(t, 1, opened.Load())
 		s.eventually(func() bool { return open.Load() == 0 }, "the endpoint's is closed too")
 		require.Equal(t, "a", s.get("/").text, "a new one is opened")
@@ -115,29 +115,55 @@ func TestAConnectionOnWhichNothingHappensIsClosed(t *testing.T) {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		require.NoError(t, err)
 		t.Cleanup(func() { listener.Close() })
-		const lines = 30
-		gone := make(chan error, 1)
+		const speaks = "s" // asks the endpoint to speak all the time
+		enough, gone := make(chan struct{}), make(chan struct{}, 3)
 		go func() {
-			c, err := listener.Accept()
-			if err != nil {
-				return
+			for {
+				c, err := listener.Accept()
+				if err != nil {
+					return
+				}
+				go func() {
+					defer c.Close()
+					first := make([]byte, 1)
+					_, _ = io.ReadFull(c, first)
+					if string(first) == speaks {
+						for spoken := false; !spoken; {
+							_, _ = io.WriteString(c, "a")
+							select {
+							case <-enough:
+								spoken = true
+							case <-time.After(10 * time.Millisecond):
+							}
+						}
+						_, _ = io.WriteString(c, "z")
+					}
+					_, _ = io.ReadAll(c)
+					gone <- struct{}{}
+				}()
 			}
-			defer c.Close()
-			for range lines {
-				time.Sleep(idle / 10) // in all it takes three times as long as it may be idle
-				_, _ = io.WriteString(c, "a")
-			}
-			_, err = io.ReadAll(c)
-			gone <- err
 		}()
-		c := s.served(policy, listener.Addr().String())
+		c := s.served(traffic.Policy{Timeout: traffic.Timeouts{IdleTimeout: period(time.Second)}}, listener.Addr().String())
 		c.Listeners[0].Protocol = traffic.TCP
 		s.apply(c)
-		ended(t, s.dial(), lines)
-		select {
-		case <-gone:
-		case <-time.After(patience / 4):
-			require.Fail(t, "the endpoint's connection is still open")
+		ask := func(first string) net.Conn {
+			c := s.dial()
+			_, err := io.WriteString(c, first)
+			require.NoError(t, err)
+			return c
+		}
+		long := ask(speaks)
+		for range 2 { // their time is over, one after the other, while the other one lasts
+			ended(t, ask("-"), "")
+		}
+		close(enough)
+		ended(t, long, "z")
+		for range 3 {
+			select {
+			case <-gone:
+			case <-time.After(patience / 4):
+				require.Fail(t, "an endpoint's connection is still open")
+			}
 		}
 	})
 }

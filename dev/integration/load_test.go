@@ -43,12 +43,6 @@ type load struct {
 // startLoad asks the port of a LoadBalancer named front, of a Compute named web.
 func startLoad(t *testing.T, environment string, port int) *load {
 	t.Helper()
-	return startPacedLoad(t, environment, port, callerPause)
-}
-
-// startPacedLoad is startLoad with another pause between two requests of a caller.
-func startPacedLoad(t *testing.T, environment string, port int, pause time.Duration) *load {
-	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	l := &load{stop: stop, asked: map[string]int{}, least: 1 << 30}
 	t.Cleanup(func() {
@@ -57,7 +51,7 @@ func startPacedLoad(t *testing.T, environment string, port int, pause time.Durat
 	})
 	for path, callers := range map[string]int{"/who": 4, "/slow?d=2s": 3, "/stream?n=10&every=100ms": 3} {
 		for range callers {
-			l.done.Go(func() { l.ask(ctx, fmt.Sprintf("http://127.0.0.1:%d%s", port, path), path, pause) })
+			l.done.Go(func() { l.ask(ctx, fmt.Sprintf("http://127.0.0.1:%d%s", port, path), path) })
 		}
 	}
 	v := &viewer{
@@ -80,7 +74,7 @@ func proxyAddress(t *testing.T, environment string) string {
 	return ""
 }
 
-func (l *load) ask(ctx context.Context, url, kind string, pause time.Duration) {
+func (l *load) ask(ctx context.Context, url, kind string) {
 	dial := func(ctx context.Context, network, address string) (net.Conn, error) {
 		connection, err := (&net.Dialer{}).DialContext(ctx, network, address)
 		if err != nil {
@@ -112,7 +106,7 @@ func (l *load) ask(ctx context.Context, url, kind string, pause time.Duration) {
 		l.mutex.Unlock()
 		select {
 		case <-ctx.Done():
-		case <-time.After(pause): // it is the rollout that is tested, and not how much the machine can do
+		case <-time.After(callerPause): // it is the rollout that is tested, and not how much the machine can do
 		}
 	}
 }

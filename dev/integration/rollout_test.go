@@ -256,7 +256,7 @@ func (w *world) walkRollout(t *testing.T, s step, scope schemas.Scope, after fun
 	const steady = "{maxSurge: 1, maxUnavailable: 0}"
 	f := &fleet{scope: scope, port: freePort(t), replicas: 2}
 	w.harm(t, step{gate: s.gate}, scope, 1, schemas.StatusDeploymentSucceeded, func() { w.deploy(t, scope, f.version(steady, "-label", "v1")) })
-	l := startPacedLoad(t, scope.Environment, f.port, 2*callerPause) // each lane of the walk has one
+	l := startLoad(t, scope.Environment, f.port)
 	told := deployed(scope, "creating", "backend", "web", "front")
 	label := "v2"
 	if s.story == storyRollout {
