@@ -34,7 +34,7 @@ func (p *Provider) GetObject(ctx context.Context, reference schemas.ObjectRefere
 	if err != nil {
 		return schemas.ObjectAnswer{}, err
 	}
-	return answerOf(found, "")
+	return p.answerOf(ctx, found, "")
 }
 
 // meant reads the object that a reference names.
@@ -77,7 +77,7 @@ func (p *Provider) ListObjects(ctx context.Context, request schemas.ObjectListRe
 		o := &found[i]
 		answer.Objects = append(answer.Objects, schemas.ObjectSummary{
 			APIVersion: o.GetAPIVersion(), Kind: o.GetKind(), Namespace: o.GetNamespace(), Name: o.GetName(),
-			ObjectCondition: conditionOf(o), Created: o.GetCreationTimestamp().UTC(),
+			ObjectCondition: p.conditionOf(ctx, o), Created: o.GetCreationTimestamp().UTC(),
 		})
 	}
 	return answer, nil
@@ -93,7 +93,7 @@ func (p *Provider) CreateObject(ctx context.Context, request schemas.ObjectWrite
 	if err != nil {
 		return schemas.ObjectAnswer{}, err
 	}
-	return answerOf(made, schemas.ObjectCreated)
+	return p.answerOf(ctx, made, schemas.ObjectCreated)
 }
 
 // UpdateObject implements activities.ObjectProvider.
@@ -117,7 +117,7 @@ func (p *Provider) UpdateObject(ctx context.Context, request schemas.ObjectWrite
 	if err != nil {
 		return schemas.ObjectAnswer{}, err
 	}
-	return answerOf(made, outcome(found, made))
+	return p.answerOf(ctx, made, outcome(found, made))
 }
 
 // ApplyObject implements activities.ObjectProvider.
@@ -139,7 +139,7 @@ func (p *Provider) ApplyObject(ctx context.Context, request schemas.ObjectWriteR
 	if err != nil {
 		return schemas.ObjectAnswer{}, err
 	}
-	return answerOf(made, outcome(found, made))
+	return p.answerOf(ctx, made, outcome(found, made))
 }
 
 // DeleteObject implements activities.ObjectProvider.
@@ -166,9 +166,9 @@ func (p *Provider) DeleteObject(ctx context.Context, request schemas.ObjectDelet
 		return schemas.ObjectAnswer{}, err
 	}
 	if left != nil && left.GetUID() == found.GetUID() && !request.DryRun {
-		return answerOf(left, schemas.ObjectDeleting)
+		return p.answerOf(ctx, left, schemas.ObjectDeleting)
 	}
-	return answerOf(found, schemas.ObjectDeleted)
+	return p.answerOf(ctx, found, schemas.ObjectDeleted)
 }
 
 // written is the object of a request, in its namespace.
@@ -236,18 +236,21 @@ func content(o *unstructured.Unstructured) map[string]any {
 	return copied.Object
 }
 
-func answerOf(o *unstructured.Unstructured, outcome schemas.ObjectOutcome) (schemas.ObjectAnswer, error) {
+func (p *Provider) answerOf(ctx context.Context, o *unstructured.Unstructured, outcome schemas.ObjectOutcome) (schemas.ObjectAnswer, error) {
 	text, err := json.Marshal(o.Object)
 	if err != nil {
 		return schemas.ObjectAnswer{}, fmt.Errorf("%s: %w", cluster.ReferenceOf(o), err)
 	}
-	return schemas.ObjectAnswer{Object: text, Outcome: outcome, ObjectCondition: conditionOf(o)}, nil
+	return schemas.ObjectAnswer{Object: text, Outcome: outcome, ObjectCondition: p.conditionOf(ctx, o)}, nil
 }
 
-func conditionOf(o *unstructured.Unstructured) schemas.ObjectCondition {
+func (p *Provider) conditionOf(ctx context.Context, o *unstructured.Unstructured) schemas.ObjectCondition {
 	ready, message, _ := cluster.Status(o)
 	if ready {
-		return schemas.ObjectCondition{Ready: true}
+		message = p.client.Unserved(ctx, o)
+	}
+	if message == "" {
+		return schemas.ObjectCondition{Ready: ready}
 	}
 	if words := []rune(message); len(words) > schemas.MaxObjectWords {
 		message = string(words[:schemas.MaxObjectWords-1]) + "…"

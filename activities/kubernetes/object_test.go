@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"windlass/activities"
 	"windlass/schemas"
@@ -278,6 +279,9 @@ func TestAnObjectOfAKindThatCameWithItIsApplied(t *testing.T) {
 	p := w.provider
 	_, err := p.ApplyObject(t.Context(), schemas.ObjectWriteRequest{Object: dish, Namespace: namespace})
 	require.True(t, activities.IsKind(err, activities.Invalid), "%v", err)
+	established := &unstructured.Unstructured{}
+	require.NoError(t, established.UnmarshalJSON([]byte(strings.TrimSuffix(definition, "}")+`,"status":{"conditions":[{"type":"Established","status":"True"}]}}`)))
+	require.Equal(t, schemas.ObjectCondition{Waits: "the server does not serve the kind Dish of kitchen.example/v1 yet"}, p.conditionOf(t.Context(), established))
 	answer, err := p.ApplyObject(t.Context(), schemas.ObjectWriteRequest{Object: json.RawMessage(definition)})
 	require.NoError(t, err)
 	crd := schemas.ObjectReference{Kind: "crd", Name: "dishes.kitchen.example"}

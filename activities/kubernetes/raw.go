@@ -57,9 +57,6 @@ func (p *Provider) applyRaw(ctx context.Context, d plan.Desired, secrets activit
 			return err
 		}
 	}
-	if first > 0 {
-		p.client.Rediscover()
-	}
 	made := make([]*unstructured.Unstructured, len(objects))
 	group, groupContext := errgroup.WithContext(ctx)
 	group.SetLimit(rawParallelism)
@@ -153,7 +150,7 @@ func (p *Provider) placeRaw(ctx context.Context, d plan.Desired, k schemas.Kuber
 
 // awaitRaw waits until an object is ready, as its status says.
 func (p *Provider) awaitRaw(ctx context.Context, d plan.Desired, o *unstructured.Unstructured, secrets activities.Secrets, say activities.Progress) error {
-	if ready, _, _ := cluster.Status(o); ready || o.GroupVersionKind() == kindClaim {
+	if ready, _, _ := cluster.Status(o); ready && p.client.Unserved(ctx, o) == "" || o.GroupVersionKind() == kindClaim {
 		return nil
 	}
 	return p.awaitReady(ctx, d, cluster.ReferenceOf(o), secrets, say)

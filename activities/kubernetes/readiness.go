@@ -16,6 +16,9 @@ import (
 	"windlass/schemas"
 )
 
+// servedPoll is between two looks at whether the server serves a kind: it tells nobody.
+const servedPoll = 100 * time.Millisecond
+
 // await returns when every object of a resource is ready. The error is a *Fault of kind
 // Unhealthy, with evidence, as soon as it is plain that one will not be.
 func (p *Provider) await(ctx context.Context, d plan.Desired, objects []*unstructured.Unstructured, secrets activities.Secrets, say activities.Progress) error {
@@ -38,6 +41,12 @@ func (p *Provider) awaitReady(ctx context.Context, d plan.Desired, r cluster.Ref
 			return false, &activities.Fault{Kind: activities.Unavailable, Message: fmt.Sprintf("%s was removed by somebody while it was awaited", r)}, time.Time{}
 		}
 		ready, message, failed := cluster.Status(v.object)
+		if ready {
+			if unserved := p.client.Unserved(ctx, v.object); unserved != "" {
+				say(fmt.Sprintf("waiting until %s is ready: %s", named(v.object), unserved))
+				return false, nil, time.Now().Add(servedPoll)
+			}
+		}
 		if ready && (d.Type != schemas.TypeCompute || !atWork(v.object)) {
 			return true, nil, time.Time{}
 		}

@@ -143,7 +143,7 @@ func (g *Gate) Mend() error {
 	if err != nil {
 		return fmt.Errorf("mend a gate: %w", err)
 	}
-	g.server = &http.Server{Handler: g, TLSConfig: g.tls, ErrorLog: log.New(io.Discard, "", 0)}
+	g.server = &http.Server{Handler: g, TLSConfig: g.tls.Clone(), ErrorLog: log.New(io.Discard, "", 0)}
 	go func(s *http.Server) { _ = s.ServeTLS(listener, "", "") }(g.server)
 	return nil
 }

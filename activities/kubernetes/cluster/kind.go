@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"windlass/activities"
@@ -50,4 +51,36 @@ func (c *Client) KindOf(ctx context.Context, word string) (schema.GroupVersionKi
 			Hint: "write the plural with the group, such as deployments.apps", Err: err}
 	}
 	return kind, c.fault(ctx, "ask the server for its kinds", err)
+}
+
+// Unserved says which kind of a custom resource definition the server does not serve, and
+// why where that is known. It is empty when it serves all of them, and for every other
+// object. The server begins to a moment after the definition says that it is established.
+func (c *Client) Unserved(ctx context.Context, o *unstructured.Unstructured) string {
+	if o.GetKind() != "CustomResourceDefinition" {
+		return ""
+	}
+	kind := schema.GroupVersionKind{}
+	kind.Group, _, _ = unstructured.NestedString(o.Object, "spec", "group")
+	kind.Kind, _, _ = unstructured.NestedString(o.Object, "spec", "names", "kind")
+	versions, _, _ := unstructured.NestedSlice(o.Object, "spec", "versions")
+	for _, v := range versions {
+		version, _ := v.(map[string]any)
+		if version["served"] != true {
+			continue
+		}
+		kind.Version, _, _ = unstructured.NestedString(version, "name")
+		served, err := c.Serves(ctx, kind)
+		if err == nil && !served {
+			c.Rediscover()
+			served, err = c.Serves(ctx, kind)
+		}
+		switch {
+		case err != nil:
+			return err.Error()
+		case !served:
+			return fmt.Sprintf("the server does not serve the kind %s of %s yet", kind.Kind, kind.GroupVersion())
+		}
+	}
+	return ""
 }

@@ -46,10 +46,11 @@ func TestKindsThatAreInstalledMeanwhile(t *testing.T) {
 	definition := parsed(t, "", `{apiVersion: apiextensions.k8s.io/v1, kind: CustomResourceDefinition, metadata: {name: carts.shop.example.test}, spec: {
 		group: shop.example.test, scope: Namespaced, names: {kind: Cart, plural: carts, singular: cart, shortNames: [ct]}, versions: [{name: v1, served: true, storage: true,
 		schema: {openAPIV3Schema: {type: object, properties: {spec: {type: object, properties: {items: {type: integer}}}}}}}]}}`)
+	require.Equal(t, "the server does not serve the kind Cart of shop.example.test/v1 yet", c.Unserved(t.Context(), definition))
 	_, err = c.Apply(t.Context(), definition, ApplyOptions{})
 	require.NoError(t, err)
 	awaitReady(t, c, ReferenceOf(definition))
-	c.Rediscover()
+	require.Eventually(t, func() bool { return c.Unserved(t.Context(), definition) == "" }, time.Minute, 20*time.Millisecond)
 	_, err = c.Apply(t.Context(), o, ApplyOptions{})
 	require.NoError(t, err, "its kind is used at once")
 	requireSays(t, o.Object, get(t, c, ReferenceOf(o)).Object, "found")
