@@ -62,8 +62,26 @@ type instance struct {
 
 func (x instance) running() bool { return x.state == container.StateRunning }
 
-// instances are the proxies that there are.
+// instances are the proxies that there are, and what they do.
 func (b *balancer) instances(ctx context.Context) ([]instance, error) {
+	return b.instancesBy(ctx, func(x proxy, _ container.ContainerState) (*traffic.Configuration, error) { return x.configuration(ctx) })
+}
+
+// remembered are the proxies that there are, and what those that run were given last. Sure
+// says that none has been given anything else since, as far as can be known.
+func (b *balancer) remembered(ctx context.Context) (found []instance, sure bool, err error) {
+	sure = true
+	found, err = b.instancesBy(ctx, func(x proxy, state container.ContainerState) (*traffic.Configuration, error) {
+		if known := b.provider.given.of(x.id); known != nil && state == container.StateRunning {
+			sure = false
+			return known, nil
+		}
+		return x.configuration(ctx)
+	})
+	return found, sure, err
+}
+
+func (b *balancer) instancesBy(ctx context.Context, configuration func(proxy, container.ContainerState) (*traffic.Configuration, error)) ([]instance, error) {
 	containers, err := b.provider.listContainers(ctx, b.target.Resource, activities.IdentityLabels(b.target))
 	if err != nil {
 		return nil, err
@@ -71,7 +89,7 @@ func (b *balancer) instances(ctx context.Context) ([]instance, error) {
 	found := make([]instance, len(containers))
 	for i, c := range containers {
 		x := proxy{b.provider, b.target.Resource, c.ID, c.name()}
-		current, err := x.configuration(ctx)
+		current, err := configuration(x, c.State)
 		if err != nil {
 			return nil, err
 		}
@@ -96,20 +114,26 @@ func latest(all []instance) traffic.Configuration {
 // its next start; one that is paused, and so would go on without it, is left to when
 // it runs again.
 func (b *balancer) configure(ctx context.Context, files map[string][]byte, change func(traffic.Configuration) (traffic.Configuration, error)) error {
+	all, sure, err := b.remembered(ctx)
+	if err != nil {
+		return err
+	}
 	for range configurationTries {
-		all, err := b.instances(ctx)
-		if err != nil {
-			return err
-		}
 		next, err := change(latest(all))
 		if err != nil {
 			return err
 		}
 		next.Version = latest(all).Version + 1
-		superseded, err := b.give(ctx, all, files, next)
-		if err != nil || !superseded {
+		if sure || !same(all, next) {
+			superseded, err := b.give(ctx, all, files, next)
+			if err != nil || !superseded {
+				return err
+			}
+		}
+		if all, err = b.instances(ctx); err != nil {
 			return err
 		}
+		sure = true
 	}
 	return &activities.Fault{Kind: activities.Unavailable, Resource: b.target.Resource,
 		Message: "something else configures the proxies at the same time", Hint: "let one worker at a time change this Infrastructure by hand"}
@@ -117,14 +141,14 @@ func (b *balancer) configure(ctx context.Context, files map[string][]byte, chang
 
 // give hands a configuration to all proxies, unless each does that already.
 func (b *balancer) give(ctx context.Context, all []instance, files map[string][]byte, next traffic.Configuration) (superseded bool, err error) {
-	same := !slices.ContainsFunc(all, func(x instance) bool { return x.current == nil || !alike(*x.current, next) })
+	done := same(all, next)
 	for _, x := range all {
 		if len(files) > 0 {
 			if err := x.place(ctx, files); err != nil {
 				return false, err
 			}
 		}
-		if same || x.state == container.StatePaused {
+		if done || x.state == container.StatePaused {
 			continue
 		}
 		if !x.running() {
@@ -142,6 +166,11 @@ func (b *balancer) give(ctx context.Context, all []instance, files map[string][]
 		}
 	}
 	return false, nil
+}
+
+// same says that all proxies do that already.
+func same(all []instance, c traffic.Configuration) bool {
+	return !slices.ContainsFunc(all, func(x instance) bool { return x.current == nil || !alike(*x.current, c) })
 }
 
 // alike says whether two configurations do the same.
@@ -189,6 +218,11 @@ func routingOf(c traffic.Configuration) routing {
 // serves says whether a replica gets new requests.
 func (r routing) serves(name string) bool {
 	return slices.ContainsFunc(r.endpoints, func(e traffic.Endpoint) bool { return e.ID == name && !e.Draining })
+}
+
+// drains says whether a replica gets no new requests and may still have some.
+func (r routing) drains(name string) bool {
+	return slices.ContainsFunc(r.endpoints, func(e traffic.Endpoint) bool { return e.ID == name && e.Draining })
 }
 
 // observedEndpoints are the replicas of a LoadBalancer's target that run: those that had

@@ -96,6 +96,7 @@ func (p *Provider) remove(ctx context.Context, t plan.Target, c listed, say acti
 		})
 		switch {
 		case err == nil:
+			p.given.forget(c.ID)
 			p.logger.Info("removed container", "container", c.name())
 			return nil
 		case errdefs.IsNotFound(err):

@@ -33,6 +33,30 @@ type brokenProxy struct {
 
 func startBrokenProxy(t *testing.T, engine *client.Client, n int) *brokenProxy {
 	t.Helper()
+	p := &brokenProxy{}
+	var count atomic.Int64
+	p.address = inFrontOf(t, engine, func(forward http.Handler, transport http.RoundTripper) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodGet || r.Method == http.MethodHead || count.Add(1) != int64(n) {
+				forward.ServeHTTP(w, r)
+				return
+			}
+			p.broken.Store(true)
+			out := r.Clone(context.WithoutCancel(r.Context()))
+			out.RequestURI, out.URL.Scheme, out.URL.Host = "", "http", "engine"
+			if response, err := transport.RoundTrip(out); err == nil {
+				response.Body.Close()
+			}
+			panic(http.ErrAbortHandler)
+		}
+	})
+	return p
+}
+
+// inFrontOf is the address of what handle makes of an engine, given what passes a
+// request on and how.
+func inFrontOf(t *testing.T, engine *client.Client, handle func(forward http.Handler, transport http.RoundTripper) http.HandlerFunc) string {
+	t.Helper()
 	// A socket's path is short, and the folders of tests have long names.
 	folder, err := os.MkdirTemp("", "proxy")
 	require.NoError(t, err)
@@ -44,24 +68,10 @@ func startBrokenProxy(t *testing.T, engine *client.Client, n int) *brokenProxy {
 	forward := &httputil.ReverseProxy{Transport: transport, FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
 		r.Out.URL.Scheme, r.Out.URL.Host = "http", "engine"
 	}}
-	p := &brokenProxy{address: "unix://" + listener.Addr().String()}
-	var count atomic.Int64
-	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if r.Method == http.MethodGet || r.Method == http.MethodHead || count.Add(1) != int64(n) {
-			forward.ServeHTTP(w, r)
-			return
-		}
-		p.broken.Store(true)
-		out := r.Clone(context.WithoutCancel(r.Context()))
-		out.RequestURI, out.URL.Scheme, out.URL.Host = "", "http", "engine"
-		if response, err := transport.RoundTrip(out); err == nil {
-			response.Body.Close()
-		}
-		panic(http.ErrAbortHandler)
-	})}
+	server := &http.Server{Handler: handle(forward, transport)}
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { server.Close() })
-	return p
+	return "unix://" + listener.Addr().String()
 }
 
 // round is one round of a walk, counted from 1.

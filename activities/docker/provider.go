@@ -68,6 +68,7 @@ type Provider struct {
 	engine      *client.Client
 	slots       chan struct{}
 	locks       *activities.Locks
+	given       *given
 	addresses   *fixedAddresses
 	filter      *packetfilter.Table
 	// bridgeSetting is the file of that name; another one in tests.
@@ -110,6 +111,7 @@ func New(c Config) (*Provider, error) {
 		engine:        engine,
 		slots:         make(chan struct{}, c.Parallelism),
 		locks:         activities.NewLocks(),
+		given:         newGiven(),
 		addresses:     newFixedAddresses(),
 		filter:        packetfilter.New(c.Name),
 		bridgeSetting: bridgeSetting,

@@ -61,6 +61,9 @@ func proxyArguments(grace time.Duration, accessLog bool) []string {
 func (x proxy) configuration(ctx context.Context) (*traffic.Configuration, error) {
 	for range configurationReads - 1 {
 		c, err := x.readConfiguration(ctx)
+		if c != nil {
+			x.provider.given.remember(x.id, *c)
+		}
 		if c != nil || err != nil {
 			return c, err
 		}
@@ -135,6 +138,11 @@ func (x proxy) apply(ctx context.Context, c traffic.Configuration) (superseded b
 		return false, fmt.Errorf("%s: configuration of the proxy: %w", x.resource, err)
 	}
 	code, trouble, err := x.command(ctx, writeTimeout, text, "apply", "-")
+	if err == nil && code == 0 {
+		x.provider.given.remember(x.id, c)
+	} else {
+		x.provider.given.forget(x.id)
+	}
 	switch {
 	case ended(err):
 		return false, &activities.Fault{Kind: activities.Unavailable, Resource: x.resource,

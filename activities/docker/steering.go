@@ -91,7 +91,10 @@ func (r routing) shared(suffix string, weight *int) routing {
 // drain waits until a replica that was taken out has no request in flight, at most
 // for the drain timeout.
 func (b *balancer) drain(ctx context.Context, name string) error {
-	all, err := b.instances(ctx)
+	all, sure, err := b.remembered(ctx)
+	if err == nil && !sure && slices.ContainsFunc(all, func(x instance) bool { return x.current == nil || !routingOf(*x.current).drains(name) }) {
+		all, err = b.instances(ctx)
+	}
 	if err != nil {
 		return err
 	}

@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -205,14 +204,13 @@ func (v *viewer) passed() ([]string, error) {
 	defer response.Body.Close()
 	var names []string
 	for lines := bufio.NewScanner(response.Body); lines.Scan(); {
-		if found := passes.FindStringSubmatch(lines.Text()); found != nil {
-			names = append(names, found[1])
+		if named, ok := strings.CutPrefix(lines.Text(), `windlass_proxy_available{endpoint="`); ok && strings.HasSuffix(named, "} 1") {
+			name, _, _ := strings.Cut(named, `"`)
+			names = append(names, name)
 		}
 	}
 	return names, nil
 }
-
-var passes = regexp.MustCompile(`^windlass_proxy_available\{endpoint="([^"]*)".*\} 1$`)
 
 // answers says whether a replica does, well or not.
 func (v *viewer) answers(ctx context.Context, name string) bool {
