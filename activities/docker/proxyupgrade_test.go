@@ -3,8 +3,6 @@ package docker
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -15,18 +13,15 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"windlass/activities"
+	"windlass/dev/images"
 	"windlass/plan"
 	"windlass/schemas"
 )
 
-// otherProxy is the proxy as another version of itself: what follows the program in its
-// file changes nothing but the file.
 func otherProxy(t *testing.T) string {
 	t.Helper()
-	binary, err := os.ReadFile(proxyBinary)
+	path, err := images.OtherProxy(proxyBinary, t.TempDir(), "another version")
 	require.NoError(t, err)
-	path := filepath.Join(t.TempDir(), "windlass-proxy")
-	require.NoError(t, os.WriteFile(path, append(binary, "another version"...), 0o700))
 	return path
 }
 

@@ -29,3 +29,14 @@ func ProxyBinary(ctx context.Context) (string, error) {
 	_, err = program{packagePath: "windlass/cmd/windlass-proxy"}.compile(ctx, path, runtime.GOARCH)
 	return path, err
 }
+
+// OtherProxy writes a proxy into a folder as another version of itself, and returns its path: what follows the program
+// in its file, which says the version, changes nothing but the file.
+func OtherProxy(binary, folder, version string) (string, error) {
+	program, err := os.ReadFile(binary)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(folder, "windlass-proxy")
+	return path, os.WriteFile(path, append(program, version...), 0o700)
+}

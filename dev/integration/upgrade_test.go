@@ -2,25 +2,13 @@ package integration
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
+	"windlass/dev/images"
 	"windlass/schemas"
 )
-
-// otherProxy is another version of the proxy: what follows the program in its file changes
-// nothing but the file.
-func otherProxy(t *testing.T, version string) string {
-	t.Helper()
-	program, err := os.ReadFile(proxyBinary)
-	require.NoError(t, err)
-	path := filepath.Join(t.TempDir(), "windlass-proxy")
-	require.NoError(t, os.WriteFile(path, append(program, version...), 0o700))
-	return path
-}
 
 // TestAWorkerOfAnotherVersionBringsItsProxyWithoutALostRequest kills the worker in the
 // middle of each rollout. The next one brings another version of the proxy, which takes
@@ -42,7 +30,9 @@ func TestAWorkerOfAnotherVersionBringsItsProxyWithoutALostRequest(t *testing.T) 
 			return e.Rollout != nil && e.Rollout.Revision == f.revision && e.Rollout.Phase == schemas.RolloutProgressing
 		})
 		w.worker.kill()
-		w.config.ProxyBinary = otherProxy(t, label)
+		other, err := images.OtherProxy(proxyBinary, t.TempDir(), label)
+		require.NoError(t, err)
+		w.config.ProxyBinary = other
 		w.startWorker(t)
 		w.requireEnd(t, f.scope, f.revision, schemas.StatusDeploymentSucceeded)
 		f.requireServing(t, label)
