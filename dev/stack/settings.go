@@ -17,6 +17,9 @@ const (
 
 	// clusterID is the same in every data directory, so that it also is the same at every start on one.
 	clusterID = "6b1f5c06-9d0c-4d4f-8a0e-5f1d3c2b7a90"
+
+	// queueWorkers is how many tasks of one of Temporal's queues are worked on at a time.
+	queueWorkers = 32
 )
 
 // internalPorts are those that the parts of the Temporal server use among themselves, on loopback.
@@ -90,6 +93,13 @@ func dynamicSettings(taskRate, longHistory int) dynamicconfig.StaticClient {
 		// One process needs no partitions; with them a task can wait in one while the poller waits in another.
 		dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():  1,
 		dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
+
+		// SQLite has one writer, and nothing is replicated: the stock 2,176 goroutines would wait for it, or for nothing.
+		dynamicconfig.TransferProcessorSchedulerWorkerCount.Key():               queueWorkers,
+		dynamicconfig.TimerProcessorSchedulerWorkerCount.Key():                  queueWorkers,
+		dynamicconfig.VisibilityProcessorSchedulerWorkerCount.Key():             queueWorkers,
+		dynamicconfig.ReplicationProcessorSchedulerWorkerCount.Key():            1,
+		dynamicconfig.ReplicationLowPriorityProcessorSchedulerWorkerCount.Key(): 1,
 
 		dynamicconfig.NamespaceCacheRefreshInterval.Key(): time.Second,
 
