@@ -187,12 +187,12 @@ func TestANewEndpointBeginsSlowly(t *testing.T) {
 	for policy, wanted := range map[traffic.Balancing]float64{traffic.RoundRobin: 10000.0 / 20, traffic.Weighted: 10000.0 / 11} {
 		endpoints := crowd(2, one)
 		for _, e := range endpoints {
-			e.settings.Load().slowStart = time.Hour
+			e.settings.Load().slowStart, e.settings.Load().taken = time.Hour, time.Now()
 		}
-		endpoints[0].added = time.Now().Add(-2 * time.Hour)
+		endpoints[0].settings.Load().taken = time.Now().Add(-2 * time.Hour)
 		count := choices(t, newBalancer(policy), endpoints, 10000)
 		require.InDelta(t, wanted, float64(count["e1"]), 150, policy)
-		endpoints[1].added = time.Now().Add(-2 * time.Hour)
+		endpoints[1].settings.Load().taken = time.Now().Add(-2 * time.Hour)
 		count = choices(t, newBalancer(policy), endpoints, 10000)
 		require.InDelta(t, 5000, float64(count["e1"]), 1, policy)
 	}

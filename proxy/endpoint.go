@@ -18,7 +18,6 @@ type endpoint struct {
 	service string
 	id      string
 	address string
-	added   time.Time
 
 	inFlight atomic.Int64
 	requests atomic.Int64
@@ -47,6 +46,8 @@ type endpointSettings struct {
 	limit     *limit
 	weight    int
 	subset    string
+	// taken is when the endpoint was taken in, from where its slow start counts.
+	taken     time.Time
 	slowStart time.Duration
 	// stop ends the active check.
 	stop context.CancelFunc
@@ -55,7 +56,7 @@ type endpointSettings struct {
 }
 
 func newEndpoint(service string, e traffic.Endpoint, m *endpointMetrics) *endpoint {
-	return &endpoint{service: service, id: e.ID, address: e.Address, added: time.Now(), metrics: m, dialer: &cuttable{open: map[net.Conn]struct{}{}}, idle: make(chan struct{})}
+	return &endpoint{service: service, id: e.ID, address: e.Address, metrics: m, dialer: &cuttable{open: map[net.Conn]struct{}{}}, idle: make(chan struct{})}
 }
 
 func duration(d *quantity.Duration) time.Duration {
@@ -172,7 +173,7 @@ func (e *endpoint) share(s *endpointSettings, now time.Time) float64 {
 		return 1
 	}
 	const least = 0.1
-	return min(1, least+(1-least)*float64(now.Sub(e.added))/float64(s.slowStart))
+	return min(1, least+(1-least)*float64(now.Sub(s.taken))/float64(s.slowStart))
 }
 
 // cuttable opens connections that can be closed all at once.

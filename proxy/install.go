@@ -105,12 +105,12 @@ func (p *Proxy) service(declared traffic.Service, secure *upstreamTLS, byConnect
 		live := former[key]
 		if live == nil {
 			live = newEndpoint(declared.Name, e, p.metrics.of(declared.Name, e.ID))
-			// Taken in together with the first ones, nothing has to be spared.
-			if p.services[declared.Name] == nil {
-				live.added = time.Time{}
-			}
 		}
-		live.adopt(declared, e, secure, byConnection)
+		taken := time.Now()
+		if p.services[declared.Name] == nil {
+			taken = time.Time{} // together with the first ones, nothing has to be spared
+		}
+		live.adopt(declared, e, secure, byConnection, taken)
 		p.endpoints[key] = live
 		kept[e.ID] = true
 		s.endpoints = append(s.endpoints, live)
@@ -131,10 +131,16 @@ func (s *service) place(e *endpoint, name string) {
 	s.rest = append(s.rest, e)
 }
 
-// adopt puts a policy to work at an endpoint. What the change does not concern goes on.
-func (e *endpoint) adopt(s traffic.Service, declared traffic.Endpoint, secure *upstreamTLS, byConnection bool) {
+// adopt puts a policy to work at an endpoint. What the change does not concern goes on,
+// but that nothing counts any more which is known of one that was taken out and is taken
+// in now: another process may have its name.
+func (e *endpoint) adopt(s traffic.Service, declared traffic.Endpoint, secure *upstreamTLS, byConnection bool, taken time.Time) {
 	old := e.settings.Load()
-	next := &endpointSettings{weight: declared.Weight, subset: declared.Subset, slowStart: duration(s.Policy.SlowStart)}
+	next := &endpointSettings{weight: declared.Weight, subset: declared.Subset, taken: taken, slowStart: duration(s.Policy.SlowStart)}
+	again := old != nil && e.draining.Load() && !declared.Draining
+	if old != nil && !again {
+		next.taken = old.taken
+	}
 	key := func(parts ...any) string {
 		text, _ := json.Marshal(parts) // of plain values, it cannot fail
 		return string(text)
@@ -148,13 +154,13 @@ func (e *endpoint) adopt(s traffic.Service, declared traffic.Endpoint, secure *u
 		next.transport = newTransport(e, s, secure)
 	}
 	switch {
-	case old != nil && old.breakerKey == next.breakerKey:
+	case old != nil && old.breakerKey == next.breakerKey && !again:
 		next.breaker = old.breaker
 	case s.Policy.CircuitBreaker != nil:
 		next.breaker = newBreaker(*s.Policy.CircuitBreaker, time.Now)
 	}
 	switch {
-	case old != nil && old.outlierKey == next.outlierKey:
+	case old != nil && old.outlierKey == next.outlierKey && !again:
 		next.outlier = old.outlier
 	case s.Policy.OutlierDetection != nil:
 		next.outlier = newOutlier(*s.Policy.OutlierDetection, time.Now)
@@ -164,7 +170,7 @@ func (e *endpoint) adopt(s traffic.Service, declared traffic.Endpoint, secure *u
 	} else {
 		next.limit = newLimit(s.Policy.Limits.MaxConnections, s.Policy.Limits.MaxPending)
 	}
-	if old != nil && old.checkKey == next.checkKey {
+	if old != nil && old.checkKey == next.checkKey && !again {
 		next.stop = old.stop
 	} else {
 		if old != nil {

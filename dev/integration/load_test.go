@@ -147,7 +147,7 @@ func (l *load) sample(ctx context.Context, v *viewer) {
 		if n%8 == 0 {
 			look = v.serving
 		}
-		if serving, err := look(ctx); err == nil {
+		if serving, err := look(ctx); err == nil && ctx.Err() == nil { // a look that was broken off has seen less than there is
 			l.mutex.Lock()
 			l.samples++
 			l.least = min(l.least, serving)
