@@ -90,13 +90,13 @@ func (p *Provider) remove(ctx context.Context, t plan.Target, c listed, say acti
 		}
 	}
 	say("removing container " + c.name())
+	p.given.forget(c.ID)
 	for {
 		_, err := settle(ctx, func(ctx context.Context) (client.ContainerRemoveResult, error) {
 			return p.engine.ContainerRemove(ctx, c.ID, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		})
 		switch {
 		case err == nil:
-			p.given.forget(c.ID)
 			p.logger.Info("removed container", "container", c.name())
 			return nil
 		case errdefs.IsNotFound(err):

@@ -61,9 +61,6 @@ func proxyArguments(grace time.Duration, accessLog bool) []string {
 func (x proxy) configuration(ctx context.Context) (*traffic.Configuration, error) {
 	for range configurationReads - 1 {
 		c, err := x.readConfiguration(ctx)
-		if c != nil {
-			x.provider.given.remember(x.id, *c)
-		}
 		if c != nil || err != nil {
 			return c, err
 		}
@@ -97,6 +94,7 @@ func (x proxy) readConfiguration(ctx context.Context) (*traffic.Configuration, e
 	if json.Unmarshal(text, &c) != nil {
 		return nil, nil // changed by hand: as good as none
 	}
+	x.provider.given.remember(x.id, text)
 	return &c, nil
 }
 
@@ -139,7 +137,7 @@ func (x proxy) apply(ctx context.Context, c traffic.Configuration) (superseded b
 	}
 	code, trouble, err := x.command(ctx, writeTimeout, text, "apply", "-")
 	if err == nil && code == 0 {
-		x.provider.given.remember(x.id, c)
+		x.provider.given.remember(x.id, text)
 	} else {
 		x.provider.given.forget(x.id)
 	}
