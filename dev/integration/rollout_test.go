@@ -23,6 +23,8 @@ type fleet struct {
 	port     int
 	replicas int
 	revision int
+	// label is that of the version that serves, in the walk.
+	label string
 }
 
 func newFleet(t *testing.T, replicas int) *fleet {
@@ -249,25 +251,29 @@ func TestABadVersionGoesBackWithItsEvidenceAndWithoutALostRequest(t *testing.T) 
 }
 
 // walkRollout kills the worker at one step of a rollout that goes well, or of one that
-// goes back, while the replicas are used.
-func (w *world) walkRollout(t *testing.T, s step, scope schemas.Scope, after func()) (reached bool) {
+// goes back, while the replicas are used. The steps move the fleet of the world one after
+// the other.
+func (w *world) walkRollout(t *testing.T, s step, after func()) (reached bool) {
 	t.Helper()
 	// One after the other, so that the same calls come in each run.
 	const steady = "{maxSurge: 1, maxUnavailable: 0}"
-	f := &fleet{scope: scope, port: freePort(t), replicas: 2}
-	w.harm(t, step{gate: s.gate}, scope, 1, schemas.StatusDeploymentSucceeded, func() { w.deploy(t, scope, f.version(steady, "-label", "v1")) })
-	l := startLoad(t, scope.Environment, f.port)
-	told := deployed(scope, "creating", "backend", "web", "front")
-	label := "v2"
+	f := w.fleet
+	if f.revision == 0 {
+		f.revision, f.label = 1, "v1"
+		w.harm(t, step{gate: s.gate}, f.scope, 1, schemas.StatusDeploymentSucceeded, func() { w.deploy(t, f.scope, f.version(steady, "-label", f.label)) })
+	}
+	l := startLoad(t, f.scope.Environment, f.port)
+	known := len(w.story(t, f.scope))
+	f.revision++
+	next := fmt.Sprintf("v%d", f.revision)
 	if s.story == storyRollout {
-		reached = w.harm(t, s, scope, 2, schemas.StatusDeploymentSucceeded, func() { w.deploy(t, scope, f.version(steady, "-label", "v2")) })
-		told = append(told, deployed(scope, "updating", "web")...)
+		reached = w.harm(t, s, f.scope, f.revision, schemas.StatusDeploymentSucceeded, func() { w.deploy(t, f.scope, f.version(steady, "-label", next)) })
+		f.label = next
 	} else {
-		label = "v1"
 		ill := make(chan error, 1)
-		reached = w.harm(t, s, scope, 2, schemas.StatusDeploymentRolledBack, func() {
-			w.deploy(t, scope, f.version("{maxSurge: 1, monitor: 5m}", "-label", "v2"))
-			go func() { ill <- w.sicken(t.Context(), newEngine(t), scope, 2, 1) }()
+		reached = w.harm(t, s, f.scope, f.revision, schemas.StatusDeploymentRolledBack, func() {
+			w.deploy(t, f.scope, f.version("{maxSurge: 1, monitor: 5m}", "-label", next))
+			go func() { ill <- w.sicken(t.Context(), newEngine(t), f.scope, f.revision, 1) }()
 		})
 		require.NoError(t, <-ill)
 	}
@@ -279,12 +285,26 @@ func (w *world) walkRollout(t *testing.T, s step, scope schemas.Scope, after fun
 	if after != nil {
 		after()
 	}
-	f.requireServing(t, label)
+	f.requireServing(t, f.label)
 	if s.story == storyRollout {
-		requireObjects(t, scope.Environment, "network shop.backend", "container shop.web.0", "container shop.web.1", "container shop.front.0")
-		requireStory(t, w.story(t, scope), told)
+		requireObjects(t, f.scope.Environment, "network shop.backend", "container shop.web.0", "container shop.web.1", "container shop.front.0")
+		requireStory(t, w.story(t, f.scope)[known:], deployed(f.scope, "updating", "web"))
+	} else {
+		f.clearFailed(t)
 	}
 	return reached
+}
+
+// clearFailed removes the replicas that were set aside, so that each way back begins alike.
+func (f *fleet) clearFailed(t *testing.T) {
+	t.Helper()
+	engine := newEngine(t)
+	for name, c := range containersOf(t, f.scope.Environment, "web") {
+		if strings.HasSuffix(name, ".failed") {
+			_, err := engine.ContainerRemove(t.Context(), c.ID, client.ContainerRemoveOptions{RemoveVolumes: true})
+			require.NoError(t, err)
+		}
+	}
 }
 
 // sicken has replicas of a revision turn unhealthy as soon as all requests are with it, so

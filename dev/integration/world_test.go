@@ -32,6 +32,8 @@ type world struct {
 	dir    string
 	config workerConfig
 	worker *process
+	// fleet is what the steps of the walk move that kill a worker during rollouts.
+	fleet *fleet
 
 	engine, temporal *httpGate
 	nats             *natsGate
