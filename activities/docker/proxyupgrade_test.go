@@ -64,7 +64,7 @@ func TestAProxyGoesOnAsAnotherVersionWithoutALostRequest(t *testing.T) {
 func TestTheProxyIsReplacedInTheMiddleOfRolloutsWithoutALostRequest(t *testing.T) {
 	t.Parallel()
 	l := newBalancedLab(t)
-	const replicas, rounds = 3, 4
+	const replicas, rounds = 3, 2
 	versions := []plan.Desired{l.web("a", replicas), l.web("b", replicas)}
 	l.applied(versions[0])
 	l.applied(l.edge(func(b *schemas.LoadBalancer) { b.StopGracePeriod = duration(30 * time.Second) }))

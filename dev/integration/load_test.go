@@ -144,7 +144,7 @@ func (l *load) sample(ctx context.Context, v *viewer) {
 	for n := 0; ctx.Err() == nil; n++ {
 		// The proxy's word costs little; each replica is asked a few times a second.
 		look := v.counted
-		if n%8 == 0 {
+		if n%3 == 0 {
 			look = v.serving
 		}
 		if serving, err := look(ctx); err == nil && ctx.Err() == nil { // a look that was broken off has seen less than there is
@@ -155,7 +155,7 @@ func (l *load) sample(ctx context.Context, v *viewer) {
 		}
 		select {
 		case <-ctx.Done():
-		case <-time.After(40 * time.Millisecond):
+		case <-time.After(100 * time.Millisecond):
 		}
 	}
 }
