@@ -55,7 +55,7 @@ func TestOneInfrastructureSpansAnEngineAndACluster(t *testing.T) {
 func (w *world) windlass(t *testing.T, stdin string, args ...string) string {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := starter.Main(t.Context(), append(args, "--nats", w.stack.NATSURL()), strings.NewReader(stdin), &stdout, &stderr)
+	code := starter.Main(t.Context(), append(args, "--nats", w.natsURL), strings.NewReader(stdin), &stdout, &stderr)
 	require.Zero(t, code, "%v: %s", args, stderr.String())
 	return stdout.String()
 }

@@ -85,8 +85,8 @@ func TestWhatIsDeployedIsAsDeclaredAlsoAfterARestart(t *testing.T) {
 
 	w.worker.stop(t)
 	w.conn.Close()
-	require.NoError(t, stopStack(w.stack))
-	w.startStack(t)
+	w.servers.stop(t)
+	w.startServers(t)
 	w.redirect(t)
 	w.startWorker(t)
 	requireNoMoves()

@@ -2,10 +2,11 @@ package integration
 
 import (
 	"bufio"
-	"io"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"syscall"
@@ -18,38 +19,41 @@ import (
 // process is a part of Windlass that runs on its own and can be killed.
 type process struct {
 	command *exec.Cmd
-	stdin   io.Closer
 	logFile string
 	lines   chan string
 	ended   chan struct{}
 }
 
-// startProcess runs this binary in a role. What it logs goes to a new file in dir.
-func startProcess(t *testing.T, dir, role string, arguments ...string) *process {
+// startProcess runs a command. What it logs goes to a new file in dir.
+func startProcess(t *testing.T, dir string, command *exec.Cmd) *process {
 	t.Helper()
-	file, err := os.CreateTemp(dir, role+"-*.log")
+	file, err := os.CreateTemp(dir, filepath.Base(command.Path)+"-*.log")
 	require.NoError(t, err)
-	p := &process{
-		command: exec.Command(os.Args[0], arguments...), logFile: file.Name(),
-		lines: make(chan string, 100), ended: make(chan struct{}),
-	}
-	p.command.Env = append(os.Environ(), roleVariable+"="+role)
-	p.command.Stderr = file
-	p.stdin, err = p.command.StdinPipe()
+	p := &process{command: command, logFile: file.Name(), lines: make(chan string, 100), ended: make(chan struct{})}
+	command.Stderr = file
+	stdout, err := command.StdoutPipe()
 	require.NoError(t, err)
-	stdout, err := p.command.StdoutPipe()
-	require.NoError(t, err)
-	require.NoError(t, p.command.Start())
-	require.NoError(t, file.Close())
+	// The process ends with the tests, however they end: the kernel watches the thread that started it.
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	started := make(chan error)
 	go func() {
 		defer close(p.ended)
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		err := command.Start()
+		started <- err
+		if err != nil {
+			return
+		}
 		scanner := bufio.NewScanner(stdout)
 		for scanner.Scan() {
 			p.lines <- scanner.Text()
 		}
 		close(p.lines)
-		_ = p.command.Wait()
+		_ = command.Wait()
 	}()
+	require.NoError(t, <-started)
+	require.NoError(t, file.Close())
 	return p
 }
 
@@ -77,20 +81,20 @@ func (p *process) until(t *testing.T, prefix string) []string {
 func (p *process) kill() {
 	_ = p.command.Process.Kill()
 	<-p.ended
-	_ = p.stdin.Close()
 }
 
-// stop asks the process to end and waits until it has.
+// stop asks the process to end, unless it has, and waits until it has.
 func (p *process) stop(t *testing.T) {
 	t.Helper()
-	require.NoError(t, p.command.Process.Signal(syscall.SIGTERM))
+	if err := p.command.Process.Signal(syscall.SIGTERM); !errors.Is(err, os.ErrProcessDone) {
+		require.NoError(t, err)
+	}
 	select {
 	case <-p.ended:
 	case <-time.After(patience):
 		require.FailNow(t, "the process does not end", p.log(t))
 	}
 	require.Zero(t, p.command.ProcessState.ExitCode(), p.log(t))
-	_ = p.stdin.Close()
 }
 
 func (p *process) log(t *testing.T) string {

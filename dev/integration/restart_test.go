@@ -2,9 +2,6 @@ package integration
 
 import (
 	"fmt"
-	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -57,18 +54,9 @@ func TestTheWholeStackKilledGoesOnWhereItWas(t *testing.T) {
 // startAll runs servers and worker in one process, on the data of an earlier one.
 func (w *world) startAll(t *testing.T) {
 	t.Helper()
-	starts <- struct{}{}
-	w.worker = startProcess(t, w.dir, roleStack, "--data-dir", filepath.Join(w.dir, "data"), "--no-ui",
-		"--nats-address", "127.0.0.1:0", "--temporal-address", "127.0.0.1:0", "--docker-host", w.config.DockerHost)
+	w.worker = w.runServers(t, "--docker-host", w.config.DockerHost)
 	t.Cleanup(w.worker.kill)
-	lines := w.worker.until(t, "ready")
-	<-starts
-	value := func(name string) string {
-		at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, name+" ") })
-		require.GreaterOrEqual(t, at, 0, "%q", lines)
-		return strings.TrimSpace(strings.TrimPrefix(lines[at], name))
-	}
-	w.connect(t, value("NATS"), value("Temporal"))
+	w.connect(t)
 }
 
 // TestACommandThatComesTwiceHasOneEffect publishes one CloudEvent five times, and
@@ -97,8 +85,8 @@ func TestACommandThatComesTwiceHasOneEffect(t *testing.T) {
 
 	w.worker.stop(t)
 	w.conn.Close()
-	require.NoError(t, stopStack(w.stack))
-	w.startStack(t)
+	w.servers.stop(t)
+	w.startServers(t)
 	w.redirect(t)
 	w.startWorker(t)
 	publish()

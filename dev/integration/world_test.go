@@ -1,12 +1,13 @@
 package integration
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/json"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -18,7 +19,6 @@ import (
 	sdklog "go.temporal.io/sdk/log"
 
 	"windlass/activities"
-	"windlass/dev/stack"
 	"windlass/events"
 )
 
@@ -26,7 +26,7 @@ import (
 // than all timeouts together that are waited out on the way, on a busy machine.
 const patience = 8 * time.Minute
 
-// world is a stack of servers with a worker that reaches them, and the container
+// world is NATS and Temporal with a worker that reaches them, and the container
 // engine, through gates.
 type world struct {
 	dir    string
@@ -38,7 +38,11 @@ type world struct {
 	engine, temporal *httpGate
 	nats             *natsGate
 
-	stack    *stack.Stack
+	// servers are NATS and Temporal, natsURL and temporalAddress where they listen themselves.
+	servers         *process
+	natsURL         string
+	temporalAddress string
+
 	conn     *nats.Conn
 	js       jetstream.JetStream
 	audience *audience
@@ -54,7 +58,7 @@ func newWorld(t *testing.T) *world {
 		showLogs(t, w.dir, began)
 		requireNoRace(t, w.dir)
 	})
-	w.startStack(t)
+	w.startServers(t)
 	w.config.MasterKeyFile = filepath.Join(w.dir, "master.key")
 	w.config.SecretsDir = filepath.Join(w.dir, "secrets")
 	w.config.PostgresImage = "windlass.local/postgres:{version}"
@@ -65,8 +69,8 @@ func newWorld(t *testing.T) *world {
 	require.NoError(t, os.WriteFile(w.config.MasterKeyFile, key, 0o600))
 	require.NoError(t, os.Mkdir(w.config.SecretsDir, 0o700))
 	w.engine, w.config.DockerHost = newEngineGate(t)
-	w.temporal, w.config.TemporalAddress = newTemporalGate(t, w.stack.TemporalAddress())
-	w.nats = newNATSGate(t, strings.TrimPrefix(w.stack.NATSURL(), "nats://"))
+	w.temporal, w.config.TemporalAddress = newTemporalGate(t, w.temporalAddress)
+	w.nats = newNATSGate(t, strings.TrimPrefix(w.natsURL, "nats://"))
 	w.config.NATSURL = "nats://" + w.nats.address
 	t.Cleanup(func() {
 		if w.worker != nil {
@@ -80,38 +84,44 @@ func newWorld(t *testing.T) *world {
 // than each may need.
 var starts = make(chan struct{}, 2)
 
-// startStack starts the servers, on the data of an earlier time if there is any.
-func (w *world) startStack(t *testing.T) {
+// startServers starts NATS and Temporal, on the data of an earlier time if there is any.
+func (w *world) startServers(t *testing.T) {
 	t.Helper()
-	starts <- struct{}{}
-	var err error
-	w.stack, err = stack.Start(t.Context(), stack.Config{DataDir: filepath.Join(w.dir, "data")})
-	<-starts
-	require.NoError(t, err)
-	running := w.stack
-	t.Cleanup(func() { require.NoError(t, stopStack(running)) })
-	w.config.Namespace = w.stack.Namespace()
-	w.connect(t, w.stack.NATSURL(), w.stack.TemporalAddress())
+	w.servers = w.runServers(t, "--no-worker")
+	running := w.servers
+	t.Cleanup(func() { running.stop(t) })
+	w.connect(t)
 }
 
-func stopStack(s *stack.Stack) error {
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
-	return s.Stop(ctx)
+// runServers runs windlass-dev and returns when it is ready.
+func (w *world) runServers(t *testing.T, arguments ...string) *process {
+	t.Helper()
+	starts <- struct{}{}
+	defer func() { <-starts }()
+	arguments = append(arguments, "--data-dir", filepath.Join(w.dir, "data"), "--no-ui", "--nats-address", "127.0.0.1:0", "--temporal-address", "127.0.0.1:0")
+	p := startProcess(t, w.dir, exec.Command(serversBinary, arguments...))
+	lines := p.until(t, "ready")
+	value := func(name string) string {
+		at := slices.IndexFunc(lines, func(line string) bool { return strings.HasPrefix(line, name+" ") })
+		require.GreaterOrEqual(t, at, 0, "%q", lines)
+		return strings.TrimSpace(strings.TrimPrefix(lines[at], name))
+	}
+	w.natsURL, w.temporalAddress = value("NATS"), value("Temporal")
+	return p
 }
 
 // connect reaches the servers past the gates.
-func (w *world) connect(t *testing.T, natsURL, temporalAddress string) {
+func (w *world) connect(t *testing.T) {
 	t.Helper()
 	var err error
-	w.conn, err = nats.Connect(natsURL)
+	w.conn, err = nats.Connect(w.natsURL)
 	require.NoError(t, err)
 	t.Cleanup(w.conn.Close)
 	w.js, err = jetstream.New(w.conn)
 	require.NoError(t, err)
 	require.NoError(t, events.EnsureStreams(t.Context(), w.js))
 	w.audience = listen(t, w.js)
-	w.client, err = client.Dial(client.Options{HostPort: temporalAddress, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
+	w.client, err = client.Dial(client.Options{HostPort: w.temporalAddress, Logger: sdklog.NewStructuredLogger(slog.New(slog.DiscardHandler))})
 	require.NoError(t, err)
 	t.Cleanup(w.client.Close)
 }
@@ -121,7 +131,9 @@ func (w *world) startWorker(t *testing.T) {
 	t.Helper()
 	text, err := json.Marshal(w.config)
 	require.NoError(t, err)
-	w.worker = startProcess(t, w.dir, roleWorker, string(text))
+	command := exec.Command(os.Args[0], string(text))
+	command.Env = append(os.Environ(), workerVariable+"=1")
+	w.worker = startProcess(t, w.dir, command)
 	w.worker.until(t, "ready")
 }
 
@@ -129,8 +141,8 @@ func (w *world) startWorker(t *testing.T) {
 func (w *world) redirect(t *testing.T) {
 	t.Helper()
 	w.temporal.shut()
-	w.temporal, w.config.TemporalAddress = newTemporalGate(t, w.stack.TemporalAddress())
+	w.temporal, w.config.TemporalAddress = newTemporalGate(t, w.temporalAddress)
 	w.nats.shut()
-	w.nats = newNATSGate(t, strings.TrimPrefix(w.stack.NATSURL(), "nats://"))
+	w.nats = newNATSGate(t, strings.TrimPrefix(w.natsURL, "nats://"))
 	w.config.NATSURL = "nats://" + w.nats.address
 }
