@@ -1,6 +1,11 @@
 package integration
 
-import "sync"
+import (
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
 
 // moment says when a trap springs.
 type moment string
@@ -21,7 +26,9 @@ type trap struct {
 	at     int
 	when   moment
 	spring func()
-	sprung chan struct{}
+	// sprung is what arm returned last, and springing says that it closes.
+	sprung    chan struct{}
+	springing bool
 }
 
 // arm forgets the calls so far and springs at the n-th from now, counted from 1;
@@ -30,8 +37,23 @@ func (t *trap) arm(n int, when moment, spring func()) <-chan struct{} {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
 	t.calls, t.at, t.when, t.spring = nil, n, when, spring
-	t.sprung = make(chan struct{})
+	t.sprung, t.springing = make(chan struct{}), false
 	return t.sprung
+}
+
+// disarm says whether the trap has sprung, and waits for the end of that. Unless it
+// has, it will not: also not at a call that is under way.
+func (t *trap) disarm() bool {
+	t.mutex.Lock()
+	sprung, springing := t.sprung, t.springing
+	if !springing {
+		t.at, t.sprung = 0, nil
+	}
+	t.mutex.Unlock()
+	if springing {
+		<-sprung
+	}
+	return springing
 }
 
 // counted returns the calls since the trap was armed.
@@ -53,11 +75,41 @@ func (t *trap) enter(name string) (before, after func()) {
 	}
 	spring, sprung := t.spring, t.sprung
 	act := sync.OnceFunc(func() {
-		spring()
-		close(sprung)
+		if t.begins(sprung) {
+			spring()
+			close(sprung)
+		}
 	})
 	if t.when == beforeCall {
 		return act, nil
 	}
 	return nil, act
+}
+
+// begins says whether a trap may spring that was armed with that channel.
+func (t *trap) begins(sprung chan struct{}) bool {
+	t.mutex.Lock()
+	defer t.mutex.Unlock()
+	if t.sprung != sprung {
+		return false
+	}
+	t.springing = true
+	return true
+}
+
+func TestATrapThatIsDisarmedDoesNotSpringAtACallUnderWay(t *testing.T) {
+	t.Parallel()
+	var sprung int
+	trap := &trap{}
+	trap.arm(1, afterCall, func() { sprung++ })
+	_, after := trap.enter("a call")
+	require.False(t, trap.disarm())
+	after()
+	require.Zero(t, sprung)
+
+	trap.arm(1, afterCall, func() { sprung++ })
+	_, after = trap.enter("a call")
+	after()
+	require.True(t, trap.disarm())
+	require.Equal(t, 1, sprung)
 }
