@@ -394,13 +394,17 @@ func TestANewVersionTakesOverFromARolloutThatRuns(t *testing.T) {
 	f.requireServing(t, "v3")
 
 	holding("v4")
-	w.command(t, f.scope, schemas.CommandRolloutAbort, schemas.RolloutRequested{Scope: f.scope, Resource: "web"})
+	windlass := func(verb string) string { return w.windlass(t, "", "rollout", verb, f.scope.String(), "web") }
+	require.Contains(t, windlass("status"), "waits until it is promoted")
+	windlass("pause")
+	windlass("resume")
+	windlass("abort")
 	end := w.requireEnd(t, f.scope, f.revision, schemas.StatusDeploymentRolledBack)
 	require.Contains(t, end.Deployment.Error.Message, "the rollout was aborted by /windlass/cli")
 	f.requireServing(t, "v3")
 
 	holding("v5")
-	w.command(t, f.scope, schemas.CommandRolloutPromote, schemas.RolloutRequested{Scope: f.scope, Resource: "web"})
+	windlass("promote")
 	w.requireEnd(t, f.scope, f.revision, schemas.StatusDeploymentSucceeded)
 	f.requireServing(t, "v5")
 
