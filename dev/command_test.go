@@ -83,6 +83,8 @@ func (p *process) until(t *testing.T, prefix string) []string {
 			return lines
 		}
 	}
+	// What it said is whole, and ours to read, when it has ended.
+	_ = p.command.Wait()
 	require.Failf(t, "the process ended early", "wanted a line that starts with %q, got %q and on stderr %s", prefix, lines, p.stderr)
 	return nil
 }

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"strconv"
-	"sync"
 )
 
 // AddressError says that a server cannot listen where it was told to.
@@ -25,21 +24,23 @@ func (e *AddressError) Error() string {
 func (e *AddressError) Unwrap() error { return e.Err }
 
 // reservation keeps a port until its server is about to listen on it. The servers of the stack take no listener, so
-// there is a moment between release and listen in which another process can take the port; the server then reports it.
+// there is a moment between release and listen in which another process can take a port that was asked for; the server
+// then reports it. A port that was picked is kept from other stacks until close.
 type reservation struct {
 	listener net.Listener
-	once     sync.Once
+	// claim is nil for a port that was asked for.
+	claim net.Listener
 }
 
 func reserve(server, address string) (*reservation, error) {
 	if address == "" {
 		address = "127.0.0.1:0"
 	}
-	listener, err := listen(address)
+	r, err := take(address)
 	if err != nil {
 		return nil, &AddressError{Server: server, Address: address, Err: rootCause(err)}
 	}
-	return &reservation{listener: listener}, nil
+	return r, nil
 }
 
 // The ports that are picked where any will do lie below those that Linux gives to outgoing connections, from 32768 on:
@@ -51,18 +52,41 @@ const (
 	picks = 100
 )
 
-// listen picks a port where the address has none.
-func listen(address string) (net.Listener, error) {
+// take picks a port where the address has none.
+func take(address string) (*reservation, error) {
 	host, port, err := net.SplitHostPort(address)
 	if err == nil && port == "0" {
 		for range picks {
-			picked := firstPort + rand.IntN(lastPort-firstPort+1)
-			if listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(picked))); err == nil {
-				return listener, nil
+			if r, err := pick(host, firstPort+rand.IntN(lastPort-firstPort+1)); err == nil {
+				return r, nil
 			}
 		}
 	}
-	return net.Listen("tcp", address)
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	return &reservation{listener: listener}, nil
+}
+
+// pick takes a port that neither a server listens on nor another stack has picked for one that does not listen yet.
+func pick(host string, port int) (*reservation, error) {
+	claim, err := claimPort(port)
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+	if err != nil {
+		_ = claim.Close()
+		return nil, err
+	}
+	return &reservation{listener: listener, claim: claim}, nil
+}
+
+// claimPort says to other stacks that a port is picked: a server is seconds away from listening on a busy machine.
+// Names of abstract sockets belong to a network namespace, like ports, and end with their process.
+func claimPort(port int) (net.Listener, error) {
+	return net.Listen("unix", fmt.Sprintf("@windlass-dev-port-%d", port))
 }
 
 // rootCause drops the address that net puts in front of the system's answer.
@@ -76,7 +100,19 @@ func rootCause(err error) error {
 	}
 }
 
-func (r *reservation) release() { r.once.Do(func() { _ = r.listener.Close() }) }
+// release lets a server listen.
+func (r *reservation) release() { _ = r.listener.Close() }
+
+// close gives the port up. Nil is none.
+func (r *reservation) close() {
+	if r == nil {
+		return
+	}
+	r.release()
+	if r.claim != nil {
+		_ = r.claim.Close()
+	}
+}
 
 func (r *reservation) tcp() *net.TCPAddr { return r.listener.Addr().(*net.TCPAddr) }
 

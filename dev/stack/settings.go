@@ -1,7 +1,6 @@
 package stack
 
 import (
-	"fmt"
 	"time"
 
 	"go.temporal.io/server/common/cluster"
@@ -23,7 +22,9 @@ const (
 )
 
 // internalPorts are those that the parts of the Temporal server use among themselves, on loopback.
-type internalPorts struct{ history, matching, worker int }
+type internalPorts struct{ history, matching, worker *reservation }
+
+func (p internalPorts) all() []*reservation { return []*reservation{p.history, p.matching, p.worker} }
 
 func serverConfig(db database, frontend *reservation, ports internalPorts) *config.Config {
 	service := func(ip string, port int) config.Service {
@@ -55,9 +56,9 @@ func serverConfig(db database, frontend *reservation, ports internalPorts) *conf
 		DCRedirectionPolicy: config.DCRedirectionPolicy{Policy: "noop"},
 		Services: map[string]config.Service{
 			string(primitives.FrontendService): service(frontend.ip(), frontend.port()),
-			string(primitives.HistoryService):  service("127.0.0.1", ports.history),
-			string(primitives.MatchingService): service("127.0.0.1", ports.matching),
-			string(primitives.WorkerService):   service("127.0.0.1", ports.worker),
+			string(primitives.HistoryService):  service(ports.history.ip(), ports.history.port()),
+			string(primitives.MatchingService): service(ports.matching.ip(), ports.matching.port()),
+			string(primitives.WorkerService):   service(ports.worker.ip(), ports.worker.port()),
 		},
 		Archival: config.Archival{
 			History:    config.HistoryArchival{State: "disabled"},
@@ -75,9 +76,9 @@ func serverConfig(db database, frontend *reservation, ports internalPorts) *conf
 }
 
 func staticHosts(frontend *reservation, ports internalPorts) map[primitives.ServiceName]static.Hosts {
-	local := func(port int) static.Hosts { return static.SingleLocalHost(fmt.Sprintf("127.0.0.1:%d", port)) }
+	local := func(r *reservation) static.Hosts { return static.SingleLocalHost(r.dial()) }
 	return map[primitives.ServiceName]static.Hosts{
-		primitives.FrontendService: static.SingleLocalHost(frontend.dial()),
+		primitives.FrontendService: local(frontend),
 		primitives.HistoryService:  local(ports.history),
 		primitives.MatchingService: local(ports.matching),
 		primitives.WorkerService:   local(ports.worker),

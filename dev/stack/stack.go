@@ -109,19 +109,19 @@ func (s *Stack) start(ctx context.Context, c Config, dataDir string) error {
 	if err != nil {
 		return err
 	}
-	defer natsAddress.release()
+	defer natsAddress.close()
 	temporalAddress, err := reserve("Temporal", c.TemporalAddress)
 	if err != nil {
 		return err
 	}
-	defer temporalAddress.release()
+	defer temporalAddress.close()
 
 	var uiAddress *reservation
 	if c.UI {
 		if uiAddress, err = reserve("web UI", c.UIAddress); err != nil {
 			return err
 		}
-		defer uiAddress.release()
+		defer uiAddress.close()
 	}
 
 	if s.nats, err = startNATS(ctx, natsAddress, filepath.Join(dataDir, "nats"), s.log, s.fail); err != nil {

@@ -33,6 +33,11 @@ func startTemporal(ctx context.Context, address *reservation, dir string, settin
 		return nil, err
 	}
 	ports, err := pickInternalPorts()
+	defer func() {
+		for _, p := range ports.all() {
+			p.close()
+		}
+	}()
 	if err != nil {
 		return nil, err
 	}
@@ -64,6 +69,9 @@ func startTemporal(ctx context.Context, address *reservation, dir string, settin
 	}
 
 	address.release()
+	for _, p := range ports.all() {
+		p.release()
+	}
 	// Its own goroutine, because one that the server ends with a fatal error never comes back.
 	started := make(chan temporal.Server, 1)
 	go func() {
@@ -95,16 +103,15 @@ func startTemporal(ctx context.Context, address *reservation, dir string, settin
 	return t, nil
 }
 
-// pickInternalPorts finds three free ports on loopback.
+// pickInternalPorts finds three free ports on loopback. After an error some are nil.
 func pickInternalPorts() (internalPorts, error) {
 	var ports internalPorts
-	for _, port := range []*int{&ports.history, &ports.matching, &ports.worker} {
+	for _, port := range []**reservation{&ports.history, &ports.matching, &ports.worker} {
 		r, err := reserve("Temporal", "127.0.0.1:0")
 		if err != nil {
 			return ports, err
 		}
-		defer r.release()
-		*port = r.port()
+		*port = r
 	}
 	return ports, nil
 }
