@@ -27,6 +27,9 @@ const (
 	// revival is how long a container may be exited before it is believed that the
 	// engine, whose job it is, does not restart it.
 	revival = 3 * time.Second
+	// endPatience is how long the engine may take to learn of the end of a container
+	// whose check has failed because of it.
+	endPatience = time.Second
 )
 
 // wait follows one container until it is ready or is given up.
@@ -42,8 +45,9 @@ type wait struct {
 	begun    time.Time
 	streak
 	exitedSince time.Time
-	// hopelessSince is when it had been restarted too often.
-	hopelessSince time.Time
+	// givenUp is when, reason why, and field what in the document says so.
+	givenUp       time.Time
+	reason, field string
 	// poll is the time between two readings of the state, gap that between two looks.
 	poll, gap time.Duration
 	lastLook  time.Time
@@ -108,19 +112,11 @@ func (w *wait) next() time.Duration {
 // step looks once: at the state, and when the container runs at its health.
 func (w *wait) step(ctx context.Context, c *container.InspectResponse) (ready bool, err error) {
 	state := containerState(c.State, w.workload.host.RestartPolicy.Name)
-	if restarts := c.RestartCount - w.restarts; restarts >= patientRestarts {
-		if w.hopelessSince.IsZero() {
-			w.hopelessSince = time.Now()
-		}
-		// A run that has just begun has no exit code yet; the engine forgets the last one.
-		if state == plan.ContainerRunning && time.Since(w.hopelessSince) < revival {
-			return false, nil
-		}
-		message := fmt.Sprintf("%s was restarted %d times and did not become healthy", w.title(), restarts)
-		if state != plan.ContainerRunning {
-			message += "; it " + w.end(c.State.ExitCode)
-		}
-		return false, w.fault(ctx, c, message, "")
+	if restarts := c.RestartCount - w.restarts; restarts >= patientRestarts && w.givenUp.IsZero() {
+		w.giveUp(fmt.Sprintf("%s was restarted %d times and did not become healthy", w.title(), restarts), "")
+	}
+	if !w.givenUp.IsZero() {
+		return false, w.verdict(ctx, c, state)
 	}
 	if state != plan.ContainerExited && state != plan.ContainerStopped {
 		w.exitedSince = time.Time{}
@@ -149,9 +145,31 @@ func (w *wait) step(ctx context.Context, c *container.InspectResponse) (ready bo
 		w.passes, w.detail = 0, "it is "+string(c.State.Status)
 	}
 	if time.Now().After(w.deadline) && w.fails == 0 {
-		return false, w.fault(ctx, c, fmt.Sprintf("%s did not become healthy in time", w.title()), "properties.health")
+		w.giveUp(w.title()+" did not become healthy in time", "properties.health")
 	}
 	return false, nil
+}
+
+func (w *wait) giveUp(reason, field string) {
+	w.givenUp, w.reason, w.field = time.Now(), reason, field
+}
+
+// verdict is the Fault of a container that is given up, with its exit code where its end is the reason. The engine
+// may not know of the end yet, and of one that it has restarted it has forgotten the code, until the next end.
+func (w *wait) verdict(ctx context.Context, c *container.InspectResponse, state plan.ContainerState) error {
+	patience := endPatience
+	if c.RestartCount > w.restarts {
+		patience = revival
+	}
+	switch state {
+	case plan.ContainerRestarting, plan.ContainerExited, plan.ContainerStopped:
+		return w.fault(ctx, c, w.reason+"; it "+w.end(c.State.ExitCode), "")
+	case plan.ContainerRunning:
+		if time.Since(w.givenUp) < patience {
+			return nil
+		}
+	}
+	return w.fault(ctx, c, w.reason, w.field)
 }
 
 // ended decides on a container that does not run. The engine may be about to
@@ -196,7 +214,7 @@ func (w *wait) check(ctx context.Context, c *container.InspectResponse) (ready b
 	case w.passes >= h.HealthyThreshold:
 		return true, nil
 	case w.fails >= h.UnhealthyThreshold:
-		return false, w.fault(ctx, c, fmt.Sprintf("%s failed %d health checks in a row: %s", w.title(), w.fails, detail), "properties.health")
+		w.giveUp(fmt.Sprintf("%s failed %d health checks in a row: %s", w.title(), w.fails, detail), "properties.health")
 	case h.Exec != nil:
 		// The engine keeps to the interval; this is only reading its results.
 		w.gap = min(interval, resultInterval)
