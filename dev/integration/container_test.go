@@ -40,10 +40,9 @@ func (w *world) newVessel(t *testing.T) *vessel {
 	return &vessel{world: w, scope: schemas.ContainerScope(newEnvironment(t), "cache"), image: images.FixtureReference}
 }
 
-// run asks for the container with that policy and those arguments of the fixture.
-func (v *vessel) run(t *testing.T, policy schemas.UnhealthyPolicy, properties string) {
-	t.Helper()
-	v.command(t, v.scope, schemas.CommandContainerRun, map[string]any{"document": fmt.Sprintf(`apiVersion: windlass/v1
+// document declares the container with that policy and those properties of the fixture.
+func (v *vessel) document(policy schemas.UnhealthyPolicy, properties string) string {
+	return fmt.Sprintf(`apiVersion: windlass/v1
 kind: Container
 metadata: {name: %s}
 spec:
@@ -54,12 +53,18 @@ spec:
     stopGracePeriod: 1s
     health: {http: {path: /healthz, port: 8080}, interval: 100ms, startPeriod: 30s}
     %s
-`, v.scope.Infrastructure, v.scope.Environment, policy, v.image, properties)})
+`, v.scope.Infrastructure, v.scope.Environment, policy, v.image, properties)
 }
 
-func (v *vessel) order(t *testing.T, eventType string) {
+// run asks for the container that document declares.
+func (v *vessel) run(t *testing.T, policy schemas.UnhealthyPolicy, properties string) {
 	t.Helper()
-	v.command(t, v.scope, eventType, schemas.ContainerRequested{Environment: v.scope.Environment, Container: v.scope.Infrastructure})
+	v.command(t, v.scope, schemas.CommandContainerRun, map[string]any{"document": v.document(policy, properties)})
+}
+
+func (v *vessel) remove(t *testing.T) {
+	t.Helper()
+	v.command(t, v.scope, schemas.CommandContainerRemove, schemas.ContainerRequested{Environment: v.scope.Environment, Container: v.scope.Infrastructure})
 }
 
 // moves are the events of the container so far, in short.
@@ -109,24 +114,30 @@ func TestAContainerIsLookedAfter(t *testing.T) {
 	t.Run("through its whole life", func(t *testing.T) {
 		t.Parallel()
 		v := w.newVessel(t)
-		v.run(t, schemas.UnhealthyRestart, "")
+		windlass := func(verb string, flags ...string) string {
+			return w.windlass(t, "", append([]string{"container", verb, v.scope.String()}, flags...)...)
+		}
+		w.windlass(t, v.document(schemas.UnhealthyRestart, ""), "container", "run", "-", "--wait")
 		told := []string{"created", "started", "healthy"}
 		v.until(t, told...)
 		requireObjects(t, v.scope.Environment, "container _containers.cache.0")
 		for _, order := range []struct {
-			eventType string
-			moves     []string
+			verb  string
+			moves []string
 		}{
-			{schemas.CommandContainerPause, []string{"paused"}},
-			{schemas.CommandContainerResume, []string{"resumed", "healthy"}},
-			{schemas.CommandContainerStop, []string{"stopped"}},
-			{schemas.CommandContainerStart, []string{"started", "healthy"}},
-			{schemas.CommandContainerRestart, []string{"stopped", "started", "healthy"}},
+			{"pause", []string{"paused"}},
+			{"resume", []string{"resumed", "healthy"}},
+			{"stop", []string{"stopped"}},
+			{"start", []string{"started", "healthy"}},
+			{"restart", []string{"stopped", "started", "healthy"}},
 		} {
-			v.order(t, order.eventType)
+			windlass(order.verb, "--wait")
 			told = append(told, order.moves...)
 			v.until(t, told...)
 		}
+		require.Regexp(t, `state +Running\nhealth +Healthy\n`, windlass("status"))
+		require.Equal(t, 3, strings.Count(windlass("logs"), "listening"), "it was started three times")
+		require.Regexp(t, v.scope.String()+` +Running +Healthy `, windlass("stats"))
 		v.harmed(t)
 		told = append(told, "unhealthy", "stopped", "started", "healthy")
 		v.until(t, told...)
@@ -145,7 +156,7 @@ func TestAContainerIsLookedAfter(t *testing.T) {
 			return slices.Equal(found[len(found)-4:], []string{"removed", "created", "started", "healthy"})
 		}, patience, 50*time.Millisecond, "nobody makes it anew")
 
-		v.order(t, schemas.CommandContainerRemove)
+		windlass("remove", "--wait")
 		v.awaitEvent(t, v.scope, "the removal", func(e schemas.Event) bool {
 			return e.Type == schemas.StatusContainerRemoved && e.Container.Cause == ""
 		})
@@ -230,7 +241,7 @@ func (w *world) walkContainer(t *testing.T, s step, after func()) (reached bool)
 		require.Contains(t, c.Config.Env, "V=two")
 	}
 	requireObjects(t, v.scope.Environment, "container _containers.cache.0")
-	v.order(t, schemas.CommandContainerRemove)
+	v.remove(t)
 	told = append(told, "removed")
 	v.until(t, told...)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
