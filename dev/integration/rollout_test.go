@@ -397,7 +397,14 @@ func TestANewVersionTakesOverFromARolloutThatRuns(t *testing.T) {
 	windlass := func(verb string) string { return w.windlass(t, "", "rollout", verb, f.scope.String(), "web") }
 	require.Contains(t, windlass("status"), "waits until it is promoted")
 	windlass("pause")
+	paused := w.awaitEvent(t, f.scope, "the pause", func(e schemas.Event) bool {
+		return e.Type == schemas.StatusRolloutPaused && e.Rollout.Revision == f.revision
+	})
+	require.Equal(t, "/windlass/cli", paused.Rollout.By)
 	windlass("resume")
+	w.awaitEvent(t, f.scope, "the resumption", func(e schemas.Event) bool {
+		return e.Source == paused.Source && e.Sequence > paused.Sequence && e.Rollout.Phase == schemas.RolloutHolding && !e.Rollout.Paused
+	})
 	windlass("abort")
 	end := w.requireEnd(t, f.scope, f.revision, schemas.StatusDeploymentRolledBack)
 	require.Contains(t, end.Deployment.Error.Message, "the rollout was aborted by /windlass/cli")
