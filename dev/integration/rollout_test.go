@@ -159,10 +159,11 @@ func TestABadVersionGoesBackWithItsEvidenceAndWithoutALostRequest(t *testing.T) 
 	f := newFleet(t, 3)
 	good := f.version(steady, "-label", "good")
 	f.deploy(t, w, good, schemas.StatusDeploymentSucceeded)
-	quick := "{maxSurge: 1, minReadySeconds: 1, progressDeadlineSeconds: 60}"
-	// reason is what the failure says, health what its evidence has of the last check, code of
-	// its exit, and least how many replicas serve all the time: one that turns unhealthy when
-	// the others are gone is missing until one is there again.
+	quick := "{maxSurge: 1, minReadySeconds: 1, progressDeadlineSeconds: 300}"
+	// reason is what the failure says, and only where a deadline is the case does it name one;
+	// health is what its evidence has of the last check, code of its exit, and least how many
+	// replicas serve all the time: one that turns unhealthy when the others are gone is
+	// missing until one is there again.
 	for name, bad := range map[string]struct {
 		text, reason, health string
 		code, least          int
@@ -191,10 +192,7 @@ func TestABadVersionGoesBackWithItsEvidenceAndWithoutALostRequest(t *testing.T) 
 			}
 			told := f.rolling(t, w)
 			require.Equal(t, schemas.StatusRolloutRolledBack, told[len(told)-1].Type)
-			// The deadline is of 60s, and of 10 minutes where none is given: it is not what ended it.
-			took := told[len(told)-1].Time.Sub(told[0].Time)
-			t.Logf("rolled back after %s", took.Round(time.Second))
-			require.Less(t, took, time.Minute)
+			t.Logf("rolled back after %s", told[len(told)-1].Time.Sub(told[0].Time).Round(time.Second))
 			aside := 0
 			for name := range containersOf(t, f.scope.Environment, "web") {
 				if strings.HasSuffix(name, ".failed") {

@@ -59,6 +59,7 @@ func TestNoSecretLeavesTheActivityThatNeedsIt(t *testing.T) {
         image: windlass.local/fixture:1
         args: ["${secret.token}"]
         restartPolicy: Never
+        health: {tcp: {port: 8080}}
 `))
 	failed := w.requireEnd(t, failing, 1, schemas.StatusDeploymentRolledBack)
 	require.Contains(t, strings.Join(failed.Deployment.Error.Evidence.Logs, "\n"), `unknown command "[redacted]"`, "the container did not print the secret, so that the test shows nothing")
