@@ -35,7 +35,7 @@ demo: build engine ## deploy the users service, kill the worker, destroy everyth
 	@go run ./dev/images/cmd users postgres
 	@go run ./dev/demo
 
-# The integration tests have the machine for themselves: they run six systems side by
+# The integration tests have the machine for themselves: they run four systems side by
 # side, on the servers of windlass-dev. Benchmarks hold no tests; lint compiles them.
 test: engine images kubernetes lint ## run every check and test
 	@echo "building the tests with the race detector, and the servers without it; the first time takes some minutes"

@@ -50,7 +50,7 @@ func (k *checkup) gap() time.Duration {
 // not looked at for its health.
 func (k *checkup) due(c *container.InspectResponse) time.Duration {
 	if k.probe == nil || c == nil || c.State.Status != container.StateRunning {
-		return watchInterval
+		return k.provider.watchInterval
 	}
 	return max(0, k.gap()-time.Since(k.lastLook))
 }

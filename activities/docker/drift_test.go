@@ -49,7 +49,7 @@ func TestWhatIsChangedByHandIsFoundAndPutBack(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
 			d := l.compute("web", schemas.Compute{
-				Networks: []string{l.network("net"), l.network("second")}, Health: quickHTTP(),
+				Networks: []string{l.network("net"), l.network("second")}, Health: patientHTTP(),
 				Resources: schemas.Requirements{CPULimit: "0.5", MemoryLimit: "64Mi"}, Replicas: two(),
 			})
 			l.applied(d)

@@ -62,16 +62,16 @@ func TestAReplicaThatFailsIsReportedWithEvidence(t *testing.T) {
 			message: "connection refused", field: "properties.health", states: []plan.ContainerState{plan.ContainerRunning}, code: -1, check: "connect to port 9: connection refused"},
 		"a command in the container that always fails": {args: []string{"-never-healthy"}, health: exec, message: "replica 0 failed 3 health checks in a row",
 			field: "properties.health", states: []plan.ContainerState{plan.ContainerRunning}, code: -1, check: "exec check: exit code 1: unhealthy: 503"},
-		"an end that the engine does not follow with a restart": {args: []string{"exit", "7", "30"}, health: quickHTTP(), policy: schemas.RestartNever,
+		"an end that the engine does not follow with a restart": {args: []string{"exit", "7", "30"}, health: patientHTTP(), policy: schemas.RestartNever,
 			message: "ended with exit code 7", states: []plan.ContainerState{plan.ContainerExited}, code: 7, logs: "line 11\nline 12"},
 		"an end after its check has failed": {args: []string{"-never-healthy", "-exit-after", "700ms", "-exit-code", "3"}, policy: schemas.RestartNever,
 			health:  &schemas.Health{HTTP: &schemas.HTTPCheck{Port: 8080}, Interval: duration(50 * time.Millisecond), StartPeriod: duration(0)},
 			message: "ended with exit code 3", states: []plan.ContainerState{plan.ContainerExited}, code: 3, logs: "listening on"},
-		"an end with success before it was healthy": {args: []string{"exit", "0"}, health: quickHTTP(), policy: schemas.RestartOnFailure,
+		"an end with success before it was healthy": {args: []string{"exit", "0"}, health: patientHTTP(), policy: schemas.RestartOnFailure,
 			message: "ended with exit code 0 before it was healthy", states: []plan.ContainerState{plan.ContainerExited}, code: 0},
 		"restarts without end": {args: []string{"exit", "3", "1"}, health: &schemas.Health{HTTP: &schemas.HTTPCheck{Port: 8080}}, message: "times and did not become healthy; it ended with exit code 3", code: 3,
 			states: []plan.ContainerState{plan.ContainerRestarting}, logs: "line 1"},
-		"too little memory": {args: []string{"-allocate-mib", "64"}, health: quickHTTP(), policy: schemas.RestartNever, memory: "16Mi",
+		"too little memory": {args: []string{"-allocate-mib", "64"}, health: patientHTTP(), policy: schemas.RestartNever, memory: "16Mi",
 			message: "ended with exit code 137 (SIGKILL, as when it needs more than its memory limit of 16MiB) before it was healthy", code: 137, oom: true,
 			states: []plan.ContainerState{plan.ContainerExited, plan.ContainerStopped}},
 	}
@@ -79,6 +79,9 @@ func TestAReplicaThatFailsIsReportedWithEvidence(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := newLab(t)
+			if c.code >= 0 {
+				l.provider.endPatience = time.Minute
+			}
 			d := l.compute("web", schemas.Compute{Args: c.args, Health: c.health, RestartPolicy: c.policy, Resources: schemas.Requirements{MemoryLimit: c.memory}})
 			f := l.fault(d, activities.Unhealthy)
 			require.Contains(t, f.Message, c.message)
@@ -147,7 +150,7 @@ func TestAReplicaWithoutACheckIsReadyUnlessItHasFailed(t *testing.T) {
 func TestAFailedReplicaIsMadeAnewByTheSameDeclaration(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
-	d := l.compute("web", schemas.Compute{Args: []string{"exit", "7"}, Health: quickHTTP(), RestartPolicy: schemas.RestartNever})
+	d := l.compute("web", schemas.Compute{Args: []string{"exit", "7"}, Health: patientHTTP(), RestartPolicy: schemas.RestartNever})
 	l.fault(d, activities.Unhealthy)
 	before := l.containers()[0].ID
 	l.fault(d, activities.Unhealthy)

@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/moby/moby/client"
 
@@ -73,7 +74,12 @@ type Provider struct {
 	filter      *packetfilter.Table
 	// bridgeSetting is the file of that name; another one in tests.
 	bridgeSetting string
-	logger        *slog.Logger
+	// endPatience is how long the engine may take to learn of the end of a container whose
+	// check has failed because of it. watchInterval is how often a container that is watched
+	// is looked at when the engine tells nothing of it: a safety net under the stream of its
+	// events. Tests have others.
+	endPatience, watchInterval time.Duration
+	logger                     *slog.Logger
 }
 
 // New returns a provider that must be closed. It does not contact the engine: one
@@ -115,6 +121,8 @@ func New(c Config) (*Provider, error) {
 		addresses:     newFixedAddresses(),
 		filter:        packetfilter.New(c.Name),
 		bridgeSetting: bridgeSetting,
+		endPatience:   time.Second,
+		watchInterval: 10 * time.Second,
 		logger:        c.Logger.With("provider", c.Name),
 	}, nil
 }

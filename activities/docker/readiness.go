@@ -26,10 +26,7 @@ const (
 	resultInterval = 500 * time.Millisecond
 	// revival is how long a container may be exited before it is believed that the
 	// engine, whose job it is, does not restart it.
-	revival = 3 * time.Second
-	// endPatience is how long the engine may take to learn of the end of a container
-	// whose check has failed because of it.
-	endPatience = time.Second
+	revival = 10 * time.Second
 )
 
 // wait follows one container until it is ready or is given up.
@@ -157,9 +154,9 @@ func (w *wait) giveUp(reason, field string) {
 // verdict is the Fault of a container that is given up, with its exit code where its end is the reason. The engine
 // may not know of the end yet, and of one that it has restarted it has forgotten the code, until the next end.
 func (w *wait) verdict(ctx context.Context, c *container.InspectResponse, state plan.ContainerState) error {
-	patience := endPatience
+	patience := w.provider.endPatience
 	if c.RestartCount > w.restarts {
-		patience = revival
+		patience = max(patience, revival)
 	}
 	switch state {
 	case plan.ContainerRestarting, plan.ContainerExited, plan.ContainerStopped:

@@ -147,9 +147,9 @@ func TestWhoWatchesAContainerLearnsWhatBecomesOfIt(t *testing.T) {
 		"its own check says so": {schemas.Compute{Args: []string{"-never-healthy"}, Health: &schemas.Health{
 			Exec: &schemas.ExecCheck{Command: []string{"/fixture", "check"}}, Interval: duration(time.Second), StartPeriod: duration(time.Second)}},
 			plan.HealthStarting, nil, activities.ContainerCondition{State: plan.ContainerRunning, Health: plan.HealthUnhealthy}, -1, "failed 3 health checks in a row: exec check: exit code 1"},
-		"it ends": {schemas.Compute{Args: []string{"-exit-after", "2s", "-exit-code", "3"}, RestartPolicy: schemas.RestartNever}, plan.HealthNone, nil,
+		"it ends": {schemas.Compute{Args: []string{"-exit-after", "5s", "-exit-code", "3"}, RestartPolicy: schemas.RestartNever}, plan.HealthNone, nil,
 			activities.ContainerCondition{State: plan.ContainerExited, Health: plan.HealthNone}, 3, "the container ended with exit code 3"},
-		"it is done": {schemas.Compute{Args: []string{"-exit-after", "2s", "-exit-code", "0"}, RestartPolicy: schemas.RestartNever}, plan.HealthNone, nil,
+		"it is done": {schemas.Compute{Args: []string{"-exit-after", "5s", "-exit-code", "0"}, RestartPolicy: schemas.RestartNever}, plan.HealthNone, nil,
 			activities.ContainerCondition{State: plan.ContainerExited, Health: plan.HealthNone}, 0, ""},
 		"somebody stops it": {schemas.Compute{}, plan.HealthNone, func(l *lab, id string) error {
 			_, err := l.engine.ContainerStop(l.Context(), id, client.ContainerStopOptions{})
@@ -221,7 +221,7 @@ func (l *lab) watching(d plan.Desired, known activities.ContainerCondition) func
 		case r := <-results:
 			require.NoError(l, r.err)
 			return r.ContainerReport
-		case <-time.After(time.Minute):
+		case <-time.After(3 * time.Minute):
 			require.Fail(l, "nobody noticed")
 			return activities.ContainerReport{}
 		}
@@ -233,14 +233,13 @@ func (l *lab) watching(d plan.Desired, known activities.ContainerCondition) func
 func TestTheEngineTellsOfAContainerThatDies(t *testing.T) {
 	t.Parallel()
 	l := newSingleLab(t)
+	l.provider.watchInterval = time.Hour
 	d := l.compute("one", schemas.Compute{RestartPolicy: schemas.RestartNever})
 	known := l.single(d, l.provider.StartContainer)
 	watching := l.watching(d, known)
 	_, err := l.engine.ContainerKill(t.Context(), known.ID, client.ContainerKillOptions{Signal: "KILL"})
 	require.NoError(t, err)
-	killed := time.Now()
 	report := watching()
-	require.Less(t, time.Since(killed), watchInterval/2)
 	require.Equal(t, 137, *report.ExitCode)
 }
 
@@ -275,9 +274,9 @@ func TestAContainerThatDoesNotRunIsLeftInPeace(t *testing.T) {
 		l.single(d, move)
 		c, err := r.found(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, watchInterval, r.newCheckup(startedAt(c), plan.HealthNone).due(c), c.State.Status)
+		require.Equal(t, l.provider.watchInterval, r.newCheckup(startedAt(c), plan.HealthNone).due(c), c.State.Status)
 	}
-	require.Equal(t, watchInterval, check.due(nil))
+	require.Equal(t, l.provider.watchInterval, check.due(nil))
 }
 
 // The engine keeps the results of its own checks when it starts a container again.

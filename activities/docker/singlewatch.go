@@ -11,10 +11,6 @@ import (
 	"windlass/plan"
 )
 
-// watchInterval is how often a container is looked at when the engine tells nothing of
-// it: a safety net under the stream of its events.
-const watchInterval = 10 * time.Second
-
 // WatchContainer implements activities.ContainerRuntime. It looks when the engine tells
 // of the container, when a check is due, and from time to time anyway.
 func (p *Provider) WatchContainer(ctx context.Context, declared plan.Desired, known activities.ContainerCondition, secrets activities.Secrets, progress activities.Progress) (activities.ContainerReport, error) {
@@ -44,7 +40,7 @@ func (p *Provider) WatchContainer(ctx context.Context, declared plan.Desired, kn
 			return r.report(ctx, known, now, c, check), nil
 		}
 		say(fmt.Sprintf("watching %s: %s, %s", declared.Resource, known.State, known.Health))
-		wait := time.NewTimer(min(check.due(c), watchInterval))
+		wait := time.NewTimer(min(check.due(c), p.watchInterval))
 		select {
 		case <-stirred:
 		case <-wait.C:

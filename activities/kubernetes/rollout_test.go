@@ -197,7 +197,7 @@ func TestAVersionThatPlainlyDoesNotComeUpGoesBackBeforeTheDeadline(t *testing.T)
 func TestAVersionThatNeverGetsReadyGoesBackAtTheDeadline(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	good := w.document(web("a/web:1", 2, "maxSurge: 1, progressDeadlineSeconds: 3"))
+	good := w.document(web("a/web:1", 2, "maxSurge: 1"))
 	w.mustDeploy(good)
 	from := w.desired(good)
 	s, _ := w.supervised(from, w.desired(w.document(web("fate.test/never-ready:1", 2, "maxSurge: 1, progressDeadlineSeconds: 3"))), 2)

@@ -54,7 +54,7 @@ func startLoad(t *testing.T, environment string, port int) *load {
 		}
 	}
 	v := &viewer{
-		engine: newEngine(t), client: http.Client{Timeout: 2 * time.Second}, addresses: map[string]string{},
+		engine: newEngine(t), client: http.Client{Timeout: 30 * time.Second}, addresses: map[string]string{},
 		metrics: "http://" + net.JoinHostPort(proxyAddress(t, environment), strconv.Itoa(schemas.ProxyMetricsPort)) + "/metrics",
 	}
 	l.done.Go(func() { l.sample(ctx, v) })

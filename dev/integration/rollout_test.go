@@ -43,7 +43,7 @@ func (f *fleet) version(strategy string, args ...string) string {
         networks: ["${backend.name}"]
         args: ["%s"]
         ports: [{containerPort: 8080}]
-        health: {http: {path: /healthz, port: 8080}, interval: 200ms, startPeriod: 5s}
+        health: {http: {path: /healthz, port: 8080}, interval: 200ms, startPeriod: 1m}
         stopGracePeriod: 2s
         strategy: %s
     - name: front
@@ -168,9 +168,9 @@ func TestABadVersionGoesBackWithItsEvidenceAndWithoutALostRequest(t *testing.T) 
 		text, reason, health string
 		code, least          int
 	}{
-		"it crashes":             {f.version(quick, "-label", "bad", "-exit-after", "50ms", "-exit-code", "3"), "exit code 3", "", 3, 3},
-		"it never gets healthy":  {strings.Replace(f.version(quick, "-label", "bad"), "path: /healthz", "path: /nothing-here", 1), "404 Not Found", "404 Not Found", -1, 3},
-		"it is late":             {strings.Replace(f.version("{maxSurge: 1, progressDeadlineSeconds: 10}", "-label", "bad", "-healthy-after", "1h"), "startPeriod: 5s", "startPeriod: 1m", 1), "no replica became available within 10s", "still starting", -1, 3},
+		"it crashes":             {f.version(quick, "-label", "bad", "-never-healthy", "-exit-after", "50ms", "-exit-code", "3"), "exit code 3", "", 3, 3},
+		"it never gets healthy":  {strings.Replace(f.version(quick, "-label", "bad"), "path: /healthz, port: 8080}, interval: 200ms, startPeriod: 1m", "path: /nothing-here, port: 8080}, interval: 200ms, startPeriod: 5s", 1), "404 Not Found", "404 Not Found", -1, 3},
+		"it is late":             {f.version("{maxSurge: 1, progressDeadlineSeconds: 10}", "-label", "bad", "-healthy-after", "1h"), "no replica became available within 10s", "still starting", -1, 3},
 		"it gets unhealthy":      {f.version("{maxSurge: 3, monitor: 1m}", "-label", "bad", "-unhealthy-after", "5s"), "failed 3 health checks in a row", "healthy no more", -1, 2},
 		"it does not want to go": {f.version("{maxSurge: 3, monitor: 1m}", "-label", "bad", "-unhealthy-after", "5s", "-ignore-sigterm"), "failed 3 health checks in a row", "healthy no more", -1, 2},
 	} {
@@ -416,7 +416,7 @@ func TestANewVersionTakesOverFromARolloutThatRuns(t *testing.T) {
 	// A bad one takes over, and gives way to the last that was stable.
 	holding("v6")
 	sixth := f.revision
-	supersede("{maxSurge: 1, minReadySeconds: 1}", "-label", "v7", "-exit-after", "50ms", "-exit-code", "3")
+	supersede("{maxSurge: 1, minReadySeconds: 1}", "-label", "v7", "-never-healthy", "-exit-after", "50ms", "-exit-code", "3")
 	w.requireEnd(t, f.scope, sixth, schemas.StatusDeploymentCancelled)
 	w.requireEnd(t, f.scope, f.revision, schemas.StatusDeploymentRolledBack)
 	f.requireServing(t, "v5")

@@ -16,7 +16,7 @@ import (
 )
 
 // lanes is how many worlds share the steps of the walk.
-const lanes = 6
+const lanes = 4
 
 // step is one moment at which the worker is killed.
 type step struct {
