@@ -200,7 +200,8 @@ func TestAVersionThatNeverGetsReadyGoesBackAtTheDeadline(t *testing.T) {
 	good := w.document(web("a/web:1", 2, "maxSurge: 1"))
 	w.mustDeploy(good)
 	from := w.desired(good)
-	s, _ := w.supervised(from, w.desired(w.document(web("fate.test/never-ready:1", 2, "maxSurge: 1, progressDeadlineSeconds: 3"))), 2)
+	// The way back has as long.
+	s, _ := w.supervised(from, w.desired(w.document(web("fate.test/never-ready:1", 2, "maxSurge: 1, progressDeadlineSeconds: 20"))), 2)
 	require.Equal(t, schemas.RolloutRolledBack, s.Phase)
 	require.Equal(t, rollout.KindDeadline, s.Failure.Kind)
 	w.requireNothingToDo(good)

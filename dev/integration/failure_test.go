@@ -87,7 +87,7 @@ func testFailures(t *testing.T, w *world) {
 			check: requireExit,
 		},
 		"a container that ends and has no health check": {
-			second:    web("        restartPolicy: Never\n        environment: {FIXTURE_EXIT_CODE: \"3\", FIXTURE_LOG_LINES: \"30\"}\n"),
+			second:    web("        restartPolicy: Never\n        strategy: {minReadySeconds: 60}\n        environment: {FIXTURE_EXIT_CODE: \"3\", FIXTURE_LOG_LINES: \"30\"}\n"),
 			untouched: true, ends: schemas.StatusDeploymentRolledBack,
 			check: requireExit,
 		},
