@@ -42,7 +42,7 @@ test: engine images kubernetes lint ## run every check and test
 	@go build $(RACE) -v ./... 2>&1 | $(COUNT)
 	@go build -v ./cmd/... 2>&1 | $(COUNT)
 	@$(GO_TEST) $$(go list ./... | grep -vE '/dev/(integration$$|bench/)')
-	@echo "killing parts of the whole system at every step; fifteen to thirty minutes"
+	@echo "killing parts of the whole system at every step; about half an hour on two processors"
 	@$(GO_TEST) ./dev/integration
 
 lint: ## go vet, staticcheck and workflowcheck
