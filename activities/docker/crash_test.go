@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httputil"
@@ -10,11 +11,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/moby/moby/client"
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"windlass/activities"
@@ -272,7 +275,8 @@ func TestWhateverCallOfADeleteIsLostTheNextDeleteFinishes(t *testing.T) {
 }
 
 // TestTwoWorkersAtOnceMakeEachContainerOnce pins what happens when a call that was
-// given up still runs in another process: its containers are adopted.
+// given up still runs in another process: its containers are adopted. What the two
+// get in each other's way with is tried again, as a workflow does.
 func TestTwoWorkersAtOnceMakeEachContainerOnce(t *testing.T) {
 	t.Parallel()
 	l := newLab(t)
@@ -284,10 +288,53 @@ func TestTwoWorkersAtOnceMakeEachContainerOnce(t *testing.T) {
 		worker := newProvider(t, "")
 		go func() {
 			_, err := worker.Apply(t.Context(), d, l.secrets, l.spoken.say)
+			for tries := 1; tries < 5 && activities.IsKind(err, activities.Unavailable); tries++ {
+				t.Log("tried again after:", err)
+				_, err = worker.Apply(t.Context(), d, l.secrets, l.spoken.say)
+			}
 			results <- err
 		}()
 	}
-	require.NoError(t, <-results)
-	require.NoError(t, <-results)
+	first, second := <-results, <-results
+	require.NoError(t, first)
+	require.NoError(t, second)
 	l.requireExactly(s.front, s.back, d)
+}
+
+func TestAContainerThatIsRemovedBeforeItRunsIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	for _, step := range []string{"/connect", "/start"} {
+		for _, found := range []bool{false, true} {
+			t.Run(fmt.Sprintf("at %s, found: %t", step, found), func(t *testing.T) {
+				t.Parallel()
+				l := newLab(t)
+				s := newCrashScene(l)
+				require.NoError(t, l.applyEach(s.front, s.back))
+				web := s.web(l, 1, 1)
+				var removed sync.Once
+				remover := newProvider(t, inFrontOf(t, l.engine, func(forward http.Handler, _ http.RoundTripper) http.HandlerFunc {
+					return func(w http.ResponseWriter, r *http.Request) {
+						if strings.HasSuffix(r.URL.Path, step) {
+							removed.Do(func() {
+								_, err := l.engine.ContainerRemove(r.Context(), containerName(web, 0), client.ContainerRemoveOptions{Force: true})
+								assert.NoError(t, err)
+							})
+						}
+						forward.ServeHTTP(w, r)
+					}
+				}))
+				if found {
+					left := startBrokenProxy(t, l.engine, 1)
+					_, err := newProvider(t, left.address).Apply(t.Context(), web, l.secrets, l.spoken.say)
+					require.True(t, activities.IsKind(err, activities.Unavailable), "%v", err)
+				}
+				_, err := remover.Apply(t.Context(), web, l.secrets, l.spoken.say)
+				require.NoError(t, err)
+				l.requireExactly(s.front, s.back, web)
+				if !found {
+					require.Contains(t, l.spoken.String(), "removed by somebody else")
+				}
+			})
+		}
+	}
 }

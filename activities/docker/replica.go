@@ -144,6 +144,9 @@ func (r *replica) adopt(ctx context.Context, id string) (bool, error) {
 			// What it was made with, such as its network or address, is gone.
 			return false, nil
 		}
+		if err != nil && r.gone(ctx, id) {
+			return false, nil
+		}
 		return true, err
 	default:
 		return false, nil
@@ -205,6 +208,10 @@ func (r *replica) make(ctx context.Context) (string, error) {
 		if err == nil {
 			err = r.begin(ctx, id)
 		}
+		if err != nil && id != "" && r.gone(ctx, id) {
+			r.say(r.title() + " was removed by somebody else before it ran")
+			continue
+		}
 		if !errors.Is(err, errAddressTaken) {
 			return id, err
 		}
@@ -213,6 +220,13 @@ func (r *replica) make(ctx context.Context) (string, error) {
 			return "", err
 		}
 	}
+}
+
+// gone says whether a container is removed, or about to be: another call for the
+// same resource found that it cannot have its addresses.
+func (r *replica) gone(ctx context.Context, id string) bool {
+	c, err := r.provider.inspect(ctx, r.workload.desired.Resource, id)
+	return err == nil && (c == nil || c.State.Status == container.StateRemoving || c.State.Status == container.StateDead)
 }
 
 // create creates the declared container and returns its id.
