@@ -10,10 +10,12 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"windlass/activities"
 	"windlass/activities/kubernetes/cluster"
 	"windlass/activities/kubernetes/manifest"
+	"windlass/dev/kubernetes"
 	"windlass/plan"
 	"windlass/plan/rollout"
 	"windlass/plan/supervision"
@@ -207,13 +209,28 @@ func TestAVersionThatNeverGetsReadyGoesBackAtTheDeadline(t *testing.T) {
 	w.requireNothingToDo(good)
 }
 
+// decree gives the pods of a resource a fate that they did not have.
+func (w *world) decree(d plan.Desired, fate string) {
+	w.Helper()
+	_, err := w.provider.client.List(w.Context(), cluster.ListOptions{Kind: kindPod, Labels: selector(manifest.Identity(d.Target))}, func(o *unstructured.Unstructured) error {
+		w.patch("/api/v1/namespaces/"+o.GetNamespace()+"/pods/"+o.GetName(), map[string]any{"metadata": map[string]any{"labels": map[string]any{kubernetes.FateLabel: fate}}})
+		return nil
+	})
+	require.NoError(w, err)
+}
+
 func TestAVersionThatTurnsUnreadyWhileItIsWatchedGoesBack(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	good := w.document(web("a/web:1", 2, "maxSurge: 2"))
 	w.mustDeploy(good)
 	from := w.desired(good)
-	s, _ := w.supervised(from, w.desired(w.document(web("fate.test/unready/4s:1", 2, "maxSurge: 2, monitor: 1m"))), 2)
+	to := w.desired(w.document(web("a/web:2", 2, "maxSurge: 2, monitor: 5m")))
+	s, _ := w.steered(from, to, 2, func(s *supervision.State) {
+		if s.Seen.Complete && !s.Back {
+			w.decree(to, "unready")
+		}
+	})
 	require.Equal(t, schemas.RolloutRolledBack, s.Phase)
 	require.Contains(t, s.Failure.Message, "was ready and is not any more")
 	w.requireNothingToDo(good)
