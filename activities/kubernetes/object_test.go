@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"windlass/activities"
+	"windlass/plan"
 	"windlass/schemas"
 )
 
@@ -332,4 +333,27 @@ func TestARefusalOfTheServerNamesItsCauses(t *testing.T) {
 	require.EqualError(t, err, `the cluster of provider "docker" has no ConfigMap "nothing" of namespace "default"; see: windlass kubernetes list cm`)
 	_, err = p.DeleteObject(t.Context(), schemas.ObjectDeleteRequest{ObjectReference: schemas.ObjectReference{Kind: "ns", Name: namespace}, Cascade: "some"})
 	require.EqualError(t, err, `cascade: "some" is not accepted; accepted are background, foreground and orphan`)
+}
+
+func TestObjectsOfOneResourceAreRemovedRankByRank(t *testing.T) {
+	t.Parallel()
+	w := newWorldWith(t, kubeconfigOf(t, asOperator))
+	document := func(kind, name, rest string) string {
+		return fmt.Sprintf(`{apiVersion: v1, kind: %s, metadata: {name: %s%s}}`, kind, name, rest)
+	}
+	inside := ", namespace: " + w.scope.Infrastructure + "-own"
+	w.mustDeploy(w.document(`{name: all, type: Kubernetes, properties: {manifests: "` + strings.Join([]string{
+		document("Pod", "first", inside+`}, spec: {containers: [{name: a, image: a}]`),
+		document("ConfigMap", "settings", inside),
+		document("Pod", "second", inside+`}, spec: {containers: [{name: a, image: a}]`),
+		document("Namespace", w.scope.Infrastructure+"-own", ""),
+	}, `\n---\n`) + `"}}`))
+	var said []string
+	target := plan.Target{Scope: w.scope, Resource: "all", Type: schemas.TypeKubernetes, Provider: "docker"}
+	require.NoError(t, w.provider.Delete(t.Context(), target, func(text string) {
+		if strings.HasPrefix(text, "removing ") {
+			said = append(said, text)
+		}
+	}))
+	require.Equal(t, []string{"removing Pod second", "removing Pod first", "removing ConfigMap settings", "removing Namespace " + w.scope.Infrastructure + "-own", "removing ConfigMap windlass-objects-of-all"}, said)
 }

@@ -91,7 +91,7 @@ func (p *Provider) requireVisible(ctx context.Context, scope schemas.Scope, obje
 		}
 		seen[kind] = true
 		// A kind that the resource brings itself is not served yet.
-		if _, err := p.list(ctx, kind, "", p.scopeLabels(scope)); err != nil && !activities.IsKind(err, activities.Invalid) {
+		if _, _, err := p.client.Page(ctx, cluster.ListOptions{Kind: kind, Labels: selector(p.scopeLabels(scope))}, 1, ""); err != nil && !activities.IsKind(err, activities.Invalid) {
 			return err
 		}
 	}
@@ -156,24 +156,42 @@ func (p *Provider) awaitRaw(ctx context.Context, d plan.Desired, o *unstructured
 	return p.awaitReady(ctx, d, cluster.ReferenceOf(o), secrets, say)
 }
 
-// removeEntries removes objects of an inventory, the last that were made first.
+// removeEntries removes objects of an inventory rank by rank, the last that were made
+// first: what has a finalizer may need the controller that was made before it. What pods
+// refer to goes side by side.
 func (p *Provider) removeEntries(ctx context.Context, t plan.Target, entries []cluster.Reference, say activities.Progress) error {
-	for _, r := range slices.Backward(entries) {
-		found, err := p.find(ctx, r)
-		if activities.IsKind(err, activities.Invalid) {
-			continue // its kind is gone, and with that the object
+	entries = slices.Clone(entries)
+	slices.Reverse(entries)
+	slices.SortStableFunc(entries, func(a, b cluster.Reference) int { return schemas.ObjectRank(b.Kind) - schemas.ObjectRank(a.Kind) })
+	for len(entries) > 0 {
+		rank := schemas.ObjectRank(entries[0].Kind)
+		group, groupContext := errgroup.WithContext(ctx)
+		group.SetLimit(1)
+		if rank == 1 || rank == 2 {
+			group.SetLimit(rawParallelism)
 		}
-		if err != nil {
-			return err
+		for len(entries) > 0 && schemas.ObjectRank(entries[0].Kind) == rank {
+			r := entries[0]
+			group.Go(func() error { return p.removeEntry(groupContext, t, r, say) })
+			entries = entries[1:]
 		}
-		if found == nil || !p.owns(t, found) {
-			continue
-		}
-		if err := p.remove(ctx, found, say); err != nil {
+		if err := group.Wait(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// removeEntry removes an object that is still of the resource.
+func (p *Provider) removeEntry(ctx context.Context, t plan.Target, r cluster.Reference, say activities.Progress) error {
+	found, err := p.find(ctx, r)
+	if activities.IsKind(err, activities.Invalid) {
+		return nil // its kind is gone, and with that the object
+	}
+	if err != nil || found == nil || !p.owns(t, found) {
+		return err
+	}
+	return p.remove(ctx, found, say)
 }
 
 // deleteRaw removes everything that the inventory of a resource names.

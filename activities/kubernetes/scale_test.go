@@ -12,6 +12,7 @@ import (
 
 	"windlass/activities"
 	"windlass/plan"
+	"windlass/schemas"
 )
 
 // TestTwoThousandObjectsOfOneDocument applies them at the pace that the provider is
@@ -54,7 +55,13 @@ func TestTwoThousandObjectsOfOneDocument(t *testing.T) {
 	apply("a")
 	apply("b")
 	require.Less(t, heap(), before+64<<20, "what was applied is still in memory")
-	w.destroy(t.Context())
+	var group errgroup.Group
+	for r := range resources {
+		group.Go(func() error {
+			return w.provider.Delete(t.Context(), plan.Target{Scope: w.scope, Resource: fmt.Sprintf("many-%d", r), Type: schemas.TypeKubernetes, Provider: "docker"}, func(string) {})
+		})
+	}
+	require.NoError(t, group.Wait())
 	w.requireNothingLeft()
 }
 

@@ -86,7 +86,7 @@ func with[T schemas.Network | schemas.Storage | schemas.Compute | schemas.Databa
 // Check refuses what the kind of provider cannot do, with the field.
 func Check(d plan.Desired, o Options) error {
 	if d.Type == schemas.TypeKubernetes {
-		_, _, err := Raw(d, nil)
+		_, err := (&translation{Desired: d}).rawObjects()
 		return err
 	}
 	_, err := Objects(d, o, nil)

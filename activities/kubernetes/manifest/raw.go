@@ -2,6 +2,7 @@ package manifest
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/json"
@@ -9,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -27,38 +29,61 @@ const AnnotationApplied = LabelPrefix + "applied"
 // the labels and annotations of the resource.
 func Raw(d plan.Desired, secrets activities.Secrets) (schemas.Kubernetes, []*unstructured.Unstructured, error) {
 	t := &translation{Desired: d, secrets: secrets}
-	k, err := schemas.Decode[schemas.Kubernetes](d.Declaration())
+	k, err := t.rawObjects()
+	for i := 0; i < len(t.objects) && err == nil; i++ {
+		if t.objects[i], err = t.marked(t.objects[i]); err != nil {
+			err = t.invalidDocument(k, i, err)
+		}
+	}
 	if err != nil {
-		return k, nil, t.invalid("properties", err.Error(), "")
+		return k, nil, err
+	}
+	return k, t.objects, nil
+}
+
+// rawObjects reads the objects as they are declared.
+func (t *translation) rawObjects() (schemas.Kubernetes, error) {
+	k, err := schemas.Decode[schemas.Kubernetes](t.Declaration())
+	if err != nil {
+		return k, t.invalid("properties", err.Error(), "")
 	}
 	texts, err := documents(k)
 	if err != nil {
-		return k, nil, t.invalid("properties.manifests", err.Error(), "")
+		return k, t.invalid("properties.manifests", err.Error(), "")
 	}
 	known := map[string]bool{}
 	for i, text := range texts {
-		path := "properties.object"
-		if k.Manifests != "" {
-			path = "properties.manifests"
-		}
-		o, err := t.raw(text)
-		var fault *activities.Fault
-		switch {
-		case errors.As(err, &fault):
-			return k, nil, err
-		case err != nil && k.Manifests != "":
-			return k, nil, t.invalid(path, fmt.Sprintf("document %d: %s", i+1, err), "")
-		case err != nil:
-			return k, nil, t.invalid(path, err.Error(), "")
+		o, err := parsed(text)
+		if err != nil {
+			return k, t.invalidDocument(k, i, err)
 		}
 		key := fmt.Sprintf("%s %s/%s", o.GroupVersionKind().GroupKind(), o.GetNamespace(), o.GetName())
 		if known[key] {
-			return k, nil, t.invalid(path, fmt.Sprintf("%s %q is declared twice", o.GetKind(), o.GetName()), "")
+			return k, t.invalid(rawPath(k), fmt.Sprintf("%s %q is declared twice", o.GetKind(), o.GetName()), "")
 		}
 		known[key] = true
 		t.objects = append(t.objects, o)
 	}
-	return k, t.objects, nil
+	return k, nil
+}
+
+func rawPath(k schemas.Kubernetes) string {
+	if k.Manifests != "" {
+		return "properties.manifests"
+	}
+	return "properties.object"
+}
+
+// invalidDocument is err as a fault that says which of several documents it is about.
+func (t *translation) invalidDocument(k schemas.Kubernetes, i int, err error) error {
+	var fault *activities.Fault
+	switch {
+	case errors.As(err, &fault):
+		return err
+	case k.Manifests != "":
+		return t.invalid(rawPath(k), fmt.Sprintf("document %d: %s", i+1, err), "")
+	}
+	return t.invalid(rawPath(k), err.Error(), "")
 }
 
 // documents are the objects of a resource as JSON.
@@ -77,9 +102,8 @@ func documents(k schemas.Kubernetes) ([][]byte, error) {
 	return texts, nil
 }
 
-// raw reads one object. Its form with placeholders goes into an annotation, so that later
-// it can be held against what is there.
-func (t *translation) raw(text []byte) (*unstructured.Unstructured, error) {
+// parsed reads one object.
+func parsed(text []byte) (*unstructured.Unstructured, error) {
 	var value any
 	if err := unmarshal(text, &value); err != nil {
 		return nil, err
@@ -97,6 +121,13 @@ func (t *translation) raw(text []byte) (*unstructured.Unstructured, error) {
 			return nil, fmt.Errorf("%s %q has %q: keys that start with %s are reserved", o.GetKind(), o.GetName(), key, LabelPrefix)
 		}
 	}
+	return o, nil
+}
+
+// marked is a declared object with the labels and annotations of the resource, and what
+// its placeholders stand for. Its form with placeholders goes into an annotation, so that
+// later it can be held against what is there.
+func (t *translation) marked(o *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	o.SetLabels(merged(nonNil(o.GetLabels()), Identity(t.Target)))
 	annotations := merged(nonNil(o.GetAnnotations()), map[string]string{AnnotationRevision: fmt.Sprint(t.Revision), AnnotationSpec: t.SpecHash})
 	o.SetAnnotations(annotations)
@@ -105,7 +136,7 @@ func (t *translation) raw(text []byte) (*unstructured.Unstructured, error) {
 		return nil, err
 	}
 	annotations[AnnotationApplied] = applied
-	value, err = t.revealed(o.Object)
+	value, err := t.revealed(o.Object)
 	if err != nil {
 		return nil, err
 	}
@@ -148,9 +179,14 @@ func (t *translation) revealed(value any) (any, error) {
 	return value, nil
 }
 
+// packers are used again: each holds most of a megabyte, and objects are small.
+var packers = sync.Pool{New: func() any { return gzip.NewWriter(nil) }}
+
 func pack(o *unstructured.Unstructured) (string, error) {
 	var packed bytes.Buffer
-	w := gzip.NewWriter(&packed)
+	w := packers.Get().(*gzip.Writer)
+	defer packers.Put(w)
+	w.Reset(&packed)
 	if err := json.NewEncoder(w).Encode(o.Object); err != nil {
 		return "", err
 	}
@@ -219,13 +255,10 @@ func BroughtKinds(objects []*unstructured.Unstructured) map[schema.GroupKind]boo
 
 // rawOutputs are those of the first object.
 func (t *translation) rawOutputs() (schemas.Outputs, error) {
-	k, objects, err := Raw(t.Desired, nil)
+	k, err := t.rawObjects()
 	if err != nil {
 		return nil, err
 	}
-	namespace := objects[0].GetNamespace()
-	if namespace == "" {
-		namespace = RawNamespace(t.Scope, k)
-	}
-	return schemas.Outputs{"name": objects[0].GetName(), "namespace": namespace}, nil
+	first := t.objects[0]
+	return schemas.Outputs{"name": first.GetName(), "namespace": cmp.Or(first.GetNamespace(), RawNamespace(t.Scope, k))}, nil
 }
