@@ -18,6 +18,8 @@ import (
 	"syscall"
 	"testing"
 
+	sdk "go.temporal.io/sdk/worker"
+
 	"windlass/dev/engine/host"
 	"windlass/dev/images"
 	"windlass/worker"
@@ -110,6 +112,8 @@ func runWorker() error {
 	}
 	ctx, restore := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer restore()
+	// Without it, each worker that starts reads the whole test binary to make one.
+	sdk.SetBinaryChecksum("integration")
 	return worker.Run(ctx, worker.Config{
 		NATSURL: c.NATSURL, TemporalAddress: c.TemporalAddress, Namespace: "default",
 		MasterKeyFile: c.MasterKeyFile, SecretsDir: c.SecretsDir, ProvidersFile: c.ProvidersFile, DockerHost: c.DockerHost,
