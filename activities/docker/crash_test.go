@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -311,14 +310,17 @@ func TestAContainerThatIsRemovedBeforeItRunsIsMadeAnew(t *testing.T) {
 				s := newCrashScene(l)
 				require.NoError(t, l.applyEach(s.front, s.back))
 				web := s.web(l, 1, 1)
-				var removed sync.Once
+				// The engine answers with 404, or while it still removes the container with 500.
+				var removed atomic.Bool
 				remover := newProvider(t, inFrontOf(t, l.engine, func(forward http.Handler, _ http.RoundTripper) http.HandlerFunc {
 					return func(w http.ResponseWriter, r *http.Request) {
-						if strings.HasSuffix(r.URL.Path, step) {
-							removed.Do(func() {
-								_, err := l.engine.ContainerRemove(r.Context(), containerName(web, 0), client.ContainerRemoveOptions{Force: true})
-								assert.NoError(t, err)
-							})
+						if strings.HasSuffix(r.URL.Path, step) && !removed.Swap(true) {
+							_, err := l.engine.ContainerRemove(r.Context(), containerName(web, 0), client.ContainerRemoveOptions{Force: true})
+							assert.NoError(t, err)
+							if found {
+								http.Error(w, `{"message":"container is marked for removal"}`, http.StatusInternalServerError)
+								return
+							}
 						}
 						forward.ServeHTTP(w, r)
 					}

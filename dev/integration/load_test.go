@@ -142,6 +142,7 @@ func (w *watched) note(err error) {
 
 // sample counts the replicas that serve, again and again.
 func (l *load) sample(ctx context.Context, v *viewer) {
+	defer v.client.CloseIdleConnections()
 	for n := 0; ctx.Err() == nil; n++ {
 		// The proxy's word costs little; each replica is asked a few times a second.
 		look := v.counted
